@@ -40,6 +40,9 @@ pub struct WireProgress {
     /// 0 to 1.
     #[serde(default)]
     pub fraction: f64,
+    /// Whether anything tells how far the job is.
+    #[serde(default)]
+    pub known: bool,
 }
 
 /// A job card with the job's state; with `tree=true`, also the steps below.

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::actors::address_book::AddressBook;
 use crate::actors::agent::trees_below;
 use crate::actors::gateway::GatewayHandle;
-use crate::actors::jobs::{AttemptTable, JobBook, JobSettings, JobsShared, PaceCache};
+use crate::actors::jobs::{AttemptTable, JobBook, JobSettings, JobsShared, PaceCache, PastCache};
 use crate::actors::resource_manager::ResourceHandle;
 use crate::actors::tasks;
 use crate::config::{IngestConfig, SwarmConfig};
@@ -258,6 +258,7 @@ fn jobs(config: &SwarmConfig, program: &Path, store: Store, agents: Arc<AddressB
         book: JobBook::new(store),
         attempts: AttemptTable::default(),
         paces: PaceCache::default(),
+        pasts: PastCache::default(),
         agents,
         tasks: tasks::catalogue(),
         settings: settings(config, program),

@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use crate::actors::jobs::JobsShared;
-use crate::domain::job::{Job, JobState, plan};
+use crate::domain::hmi::progress::RunProgress;
+use crate::domain::job::{Job, plan};
 
-/// A job's progress. `fraction` is 0 to 1; units are documents, or children for a coordinator.
+/// A job's progress: how far it is, and what is counted of it: documents, or children for a coordinator.
 #[derive(Debug, Serialize)]
 pub(super) struct JobProgress {
     pub(super) done: u64,
@@ -13,12 +14,19 @@ pub(super) struct JobProgress {
     pub(super) beats: u64,
     pub(super) note: String,
     pub(super) fraction: f64,
+    pub(super) known: bool,
 }
 
 impl JobProgress {
-    /// The progress of a job: of the plan if there are children, otherwise of the attempt.
-    pub(super) fn of<'j>(jobs: &JobsShared, job: &Job, children: impl IntoIterator<Item = &'j Job>) -> Self {
-        let progress = jobs.attempts.progress(&job.id).unwrap_or_default();
+    /// The progress of a job by [`JobsShared::progress`], and the counts: of the plan if there are children,
+    /// otherwise of the attempt.
+    pub(super) fn of<'j>(
+        jobs: &JobsShared,
+        job: &Job,
+        children: impl IntoIterator<Item = &'j Job>,
+        progress: RunProgress,
+    ) -> Self {
+        let attempt = jobs.attempts.progress(&job.id).unwrap_or_default();
         let (mut count, mut ended) = (0, 0);
         for child in children {
             count += 1;
@@ -26,12 +34,8 @@ impl JobProgress {
         }
         let planned = plan::find(&job.card.task).map_or(0, |plan| plan.steps.len());
         let (done, total) =
-            if count == 0 { (progress.done, progress.total) } else { (ended, planned.max(count) as u64) };
-        let fraction = match (job.state, total) {
-            (JobState::Done, _) => 1.0,
-            (_, 0) => 0.0,
-            (_, total) => (done as f64 / total as f64).min(1.0),
-        };
-        Self { done, total, beats: progress.beats, note: progress.note, fraction }
+            if count == 0 { (attempt.done, attempt.total) } else { (ended, planned.max(count) as u64) };
+        let RunProgress { fraction, is_known: known } = progress;
+        Self { done, total, beats: attempt.beats, note: attempt.note, fraction, known }
     }
 }

@@ -176,13 +176,6 @@ impl StepControl {
         }
     }
 
-    /// Sets the progress of an attempt whose work is not counted item by item.
-    pub fn show(&self, done: u64, total: u64, note: &str) {
-        self.done.store(done, Ordering::Relaxed);
-        self.total.store(total, Ordering::Relaxed);
-        self.note(note);
-    }
-
     #[must_use]
     pub fn is_paused(&self) -> bool {
         *self.wish.lock() == StepSignal::Pause

@@ -56,6 +56,7 @@ async function populate(page: Page, nodes: number): Promise<void> {
         name: "chunk",
         status: "done",
         progress: 1,
+        progress_known: true,
         start_time: start,
         end_time: start + length / TASKS - 5,
       };

@@ -319,7 +319,10 @@ impl Actor for AgentState {
                 self.on_step_ended(job, fence, outcome, context).await?;
             }
             // The next beat finds the same.
-            AgentMessage::Beat { job } => drop(is_put_off(self.check_step_timeouts(&job).await)?),
+            AgentMessage::Beat { job } => {
+                self.check_step_progress(&job).await;
+                is_put_off(self.check_step_timeouts(&job).await)?;
+            }
             AgentMessage::StoreIsBack => self.resume_deferred(context).await?,
             AgentMessage::Invoke { payload, deadline, reply } => {
                 self.invoke(&payload, deadline, reply, context);

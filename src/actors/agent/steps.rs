@@ -23,6 +23,7 @@ use crate::domain::job::approval::AgentQuestion;
 use crate::domain::job::{Job, JobState, JobTransition};
 use crate::domain::task::TaskKind;
 use crate::domain::time::Timestamp;
+use crate::skills::context::StepProgress;
 use crate::skills::{SkillError, StepControl};
 use crate::supervision::{ActorContext, trace};
 
@@ -32,6 +33,9 @@ const STEPS_AT_ONCE: usize = 1;
 const THINKING_STEPS_AT_ONCE: usize = 16;
 /// Time between two looks at the running steps.
 const BEAT: Duration = Duration::from_millis(500);
+
+/// Progress of a step, of 1, that is worth a row.
+const KEPT_STEP: f64 = 0.02;
 
 /// A running attempt. Dropping this (with the agent's incarnation, say) signals the attempt to stop.
 pub(super) struct RunningStep {
@@ -44,6 +48,8 @@ pub(super) struct RunningStep {
     worked: Duration,
     slow_reported: bool,
     timed_out: bool,
+    /// The step's progress when it was last kept.
+    kept: f64,
     /// The work has ended, but the outcome is not committed yet.
     has_ended: bool,
     _beating: DropGuard,
@@ -123,6 +129,7 @@ impl AgentState {
             worked: Duration::ZERO,
             slow_reported: false,
             timed_out: false,
+            kept: 0.0,
             has_ended: false,
             _beating: beat(id.clone(), context),
         };
@@ -166,6 +173,9 @@ impl AgentState {
         let Some(step) = self.running.get_mut(job).filter(|step| step.fence == fence) else { return Ok(()) };
         step.has_ended = true;
         let (timed_out, how) = (step.timed_out, stopped_how(step));
+        if outcome.is_err() {
+            self.keep_progress(job).await;
+        }
         let director = self.jobs.director_of(&self.me.name);
         let transition = match outcome {
             Ok(StepEnd::Asks(asked)) => return self.ask_person(job, fence, asked.clone(), context).await,
@@ -259,6 +269,23 @@ impl AgentState {
             let _ = context.address().cast(AgentMessage::Reconcile { job: job.id });
         }
         Ok(())
+    }
+
+    /// Keeps a step's progress each time it has got on.
+    pub(super) async fn check_step_progress(&mut self, job: &JobId) {
+        let Some(step) = self.running.get_mut(job) else { return };
+        let StepProgress { done, total, .. } = step.control.progress();
+        let now = done as f64 / total.max(1) as f64;
+        if now - step.kept >= KEPT_STEP {
+            step.kept = now;
+            self.keep_progress(job).await;
+        }
+    }
+
+    async fn keep_progress(&self, job: &JobId) {
+        if let Err(error) = self.jobs.keep_progress(&job.run()).await {
+            tracing::warn!(%job, %error, "a run's progress cannot be kept");
+        }
     }
 
     /// Reports a slow step, and stops one that is too slow.

@@ -108,6 +108,7 @@ impl JobsShared {
         }
         self.write_into(run, TRACE_FILE, trace_lines(system, &jobs)).await?;
         let Some(manifest) = self.write_manifest(&jobs).await? else { return Ok(false) };
+        self.keep_progress(run).await?;
         self.book.enter(ledger_line(&manifest)).await.map_err(JobError::from)?;
         Ok(true)
     }

@@ -15,6 +15,7 @@ pub mod finalize;
 pub mod listing;
 pub mod manifest;
 pub mod paces;
+pub mod pasts;
 mod pinned;
 pub mod pruning;
 pub mod readers;
@@ -36,6 +37,7 @@ pub use attempts::AttemptTable;
 pub use book::{JobBook, JobError};
 pub use finalize::RunCosts;
 pub use paces::PaceCache;
+pub use pasts::PastCache;
 pub use submission::AsksPerson;
 pub use subtree::{CancelledJob, RunCancellation};
 
@@ -87,8 +89,10 @@ pub trait JobNotifier: Send + Sync {
 pub struct JobsShared {
     pub book: JobBook,
     pub attempts: AttemptTable,
-    /// What runs take.
+    /// What runs take, and how far they are.
     pub paces: PaceCache,
+    /// When their jobs did not work.
+    pub pasts: PastCache,
     pub agents: Arc<dyn JobNotifier>,
     /// All tasks, each with the agent that takes it.
     pub tasks: &'static TaskCatalogue,

@@ -14,8 +14,8 @@ use super::listing::walk;
 use super::pinned::PinnedRuns;
 use super::readers::closed_at;
 use super::tables::{
-    ACTIVE, APPROVALS, CLOSED, DOOMED, EVENT_ORDER, EVENTS, JOBS, LEDGER, ROOT_ORDER, ROOTS, SAID_WORDS,
-    STEP_ROWS, SUBMISSIONS,
+    ACTIVE, APPROVALS, CLOSED, DOOMED, EVENT_ORDER, EVENTS, JOBS, LEDGER, PROGRESS, ROOT_ORDER, ROOTS,
+    SAID_WORDS, STEP_ROWS, SUBMISSIONS,
 };
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::time::Timestamp;
@@ -75,7 +75,8 @@ impl JobBook {
                     .put(&DOOMED, &run, &())
                     .delete(&JOBS, &root)
                     .delete(&ROOTS, &(job.created_at.as_millis(), root.clone()))
-                    .delete(&LEDGER, &(closed, run.clone()));
+                    .delete(&LEDGER, &(closed, run.clone()))
+                    .delete(&PROGRESS, &run);
                 let changes =
                     number.into_iter().fold(changes, |changes, no| changes.delete(&ROOT_ORDER, &no));
                 Ok::<_, JobError>((changes, true))

@@ -1,5 +1,6 @@
 //! The private tables of the job book. [`super::readers`] is the read side for others.
 
+use super::paces::KeptProgress;
 use super::readers::LedgerEntry;
 use crate::domain::ids::{ApprovalId, JobId, RunId};
 use crate::domain::job::approval::Approval;
@@ -40,3 +41,5 @@ pub(super) const STEP_ROWS: StoreTable<(JobId, u64), StepRow> = StoreTable::new(
 pub(super) const SAID_WORDS: StoreTable<(JobId, u64), (String, String)> = StoreTable::new("said_words");
 /// Attempts that a step lost in a row with their daemon; absent before its first claim and after an orderly stop.
 pub(super) const LOST_ATTEMPTS: StoreTable<JobId, LostAttempts> = StoreTable::new("lost_attempts");
+/// How far the jobs of a run are that are not done, by run; kept as they get on.
+pub(super) const PROGRESS: StoreTable<RunId, KeptProgress> = StoreTable::new("run_progress");

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use console::style;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::outline::{OverallProgress, active, overall};
+use super::outline::{active, step_count};
 use crate::cli::render::{self, fit, one_line};
 use crate::cli::screen::CliScreen;
 use crate::cli::wire::{WireJob, WireProgress};
@@ -16,6 +16,9 @@ const MOST_BARS: usize = 12;
 const UNITS: u64 = 1_000;
 /// Widest notes, so that lines stay within 80 columns.
 const NOTE: usize = 26;
+/// The overall bar where the daemon knows how far the job is, and where it does not.
+const KNOWN: &str = "{prefix:.bold} {bar:24.cyan/dim} {percent:>3} %  {msg}  {elapsed}";
+const UNKNOWN: &str = "{prefix:.bold}  {msg}  {elapsed}";
 
 /// Where progress is shown.
 pub(super) enum ProgressDisplay {
@@ -33,7 +36,6 @@ pub(super) struct ProgressBars {
     overall: ProgressBar,
     steps: HashMap<String, ProgressBar>,
     supervisor: ProgressBar,
-    furthest: f64,
 }
 
 impl ProgressDisplay {
@@ -47,18 +49,18 @@ impl ProgressDisplay {
         }
         let all = MultiProgress::new();
         let overall = all.add(ProgressBar::new(UNITS));
-        overall.set_style(layout("{prefix:.bold} {bar:24.cyan/dim} {percent:>3} %  {msg}  {elapsed}"));
+        overall.set_style(layout(UNKNOWN));
         overall.set_prefix(job_id.to_owned());
         let supervisor = all.add(ProgressBar::new(1));
         supervisor.set_style(layout("  supervisor: {msg}"));
         supervisor.set_message("all agents up");
-        Self::Bars(Box::new(ProgressBars { all, overall, steps: HashMap::new(), supervisor, furthest: 0.0 }))
+        Self::Bars(Box::new(ProgressBars { all, overall, steps: HashMap::new(), supervisor }))
     }
 
     /// The job's newest state.
     pub(super) fn update(&mut self, root: &WireJob) {
         if let Self::Bars(bars) = self {
-            bars.overall(overall(root));
+            bars.overall(root);
             bars.steps(&active(root));
         }
     }
@@ -98,11 +100,12 @@ impl ProgressDisplay {
 }
 
 impl ProgressBars {
-    /// The bar never moves back when a coordinator adds steps; that would look like lost work.
-    fn overall(&mut self, now: OverallProgress) {
-        self.furthest = self.furthest.max(now.fraction);
-        self.overall.set_position((self.furthest * UNITS as f64) as u64);
-        self.overall.set_message(render::count(now.total, "step", "steps") + &format!(", {} done", now.done));
+    fn overall(&self, root: &WireJob) {
+        let count = step_count(root);
+        self.overall.set_style(layout(if root.progress.known { KNOWN } else { UNKNOWN }));
+        self.overall.set_position((root.progress.fraction.clamp(0.0, 1.0) * UNITS as f64) as u64);
+        self.overall
+            .set_message(render::count(count.total, "step", "steps") + &format!(", {} done", count.done));
     }
 
     fn steps(&mut self, active: &[&WireJob]) {
@@ -157,12 +160,15 @@ mod tests {
         let term = InMemoryTerm::new(20, 80);
         let ProgressDisplay::Bars(mut bars) = attended(&term) else { panic!("no bars") };
         let mut value = crate::cli::run::outline::tests::tree();
-        bars.overall(overall(&serde_json::from_value(value.clone()).unwrap()));
         let root: WireJob = serde_json::from_value(value.clone()).unwrap();
+        bars.overall(&root);
         bars.steps(&active(&root));
         let during = term.contents();
         assert!(during.contains("clean") && during.contains("3/10 reading"), "{during}");
-        assert!(during.contains("50 %") && during.contains("3 steps, 1 done"), "{during}");
+        assert!(during.contains("25 %") && during.contains("3 steps, 1 done"), "{during}");
+        value["progress"]["known"] = json!(false);
+        bars.overall(&serde_json::from_value(value.clone()).unwrap());
+        assert!(!term.contents().contains("25 %"), "nothing tells: {}", term.contents());
         value["children"][0]["children"][1]["state"] = json!("done");
         let root: WireJob = serde_json::from_value(value).unwrap();
         bars.steps(&active(&root));
@@ -173,14 +179,8 @@ mod tests {
         let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
         let all = MultiProgress::with_draw_target(target);
         let overall = all.add(ProgressBar::new(UNITS));
-        overall.set_style(layout("{prefix:.bold} {bar:24.cyan/dim} {percent:>3} %  {msg}  {elapsed}"));
+        overall.set_style(layout(KNOWN));
         let supervisor = all.add(ProgressBar::new(1));
-        ProgressDisplay::Bars(Box::new(ProgressBars {
-            all,
-            overall,
-            steps: HashMap::new(),
-            supervisor,
-            furthest: 0.0,
-        }))
+        ProgressDisplay::Bars(Box::new(ProgressBars { all, overall, steps: HashMap::new(), supervisor }))
     }
 }

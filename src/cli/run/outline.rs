@@ -1,26 +1,20 @@
-//! A job's progress, computed from the tree of its steps: pure functions.
+//! What a job is at, read from the tree of its steps: pure functions. How far it is, the daemon tells.
 
 use crate::cli::wire::WireJob;
 use crate::domain::job::JobState;
 
-/// A job's overall progress, counted in leaf steps.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct OverallProgress {
+/// A job's steps, counted without coordinators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StepCount {
     /// Terminal steps.
     pub(super) done: usize,
     /// Steps known so far; coordinators add more.
     pub(super) total: usize,
-    /// 0 to 1, running steps counted by their own progress.
-    pub(super) fraction: f64,
 }
 
-pub(super) fn overall(root: &WireJob) -> OverallProgress {
-    let leaves: Vec<&WireJob> = root.walk().filter(|job| job.children.is_empty()).collect();
-    let done = leaves.iter().filter(|job| job.state.is_terminal()).count();
-    let part =
-        |job: &&WireJob| if job.state.is_terminal() { 1.0 } else { job.progress.fraction.clamp(0.0, 1.0) };
-    let sum: f64 = leaves.iter().map(part).sum();
-    OverallProgress { done, total: leaves.len(), fraction: sum / leaves.len().max(1) as f64 }
+pub(super) fn step_count(root: &WireJob) -> StepCount {
+    let leaves = || root.walk().filter(|job| job.children.is_empty());
+    StepCount { done: leaves().filter(|job| job.state.is_terminal()).count(), total: leaves().count() }
 }
 
 /// Jobs at work now: running, and not merely waiting for their own steps.
@@ -59,7 +53,7 @@ pub(super) mod tests {
         json!({
             "job_id": id, "run_id": "ingest-x", "step": id.rsplit('.').next(), "agent": format!("agent-{}", id.len()),
             "task": "t", "created_at": at, "started_at": at, "ended_at": ended, "state": state,
-            "outputs": {}, "progress": {"done": 3, "total": 10, "beats": 1, "note": "reading", "fraction": fraction},
+            "outputs": {}, "progress": {"done": 3, "total": 10, "beats": 1, "note": "reading", "fraction": fraction, "known": true},
             "children": children,
         })
     }
@@ -70,13 +64,13 @@ pub(super) mod tests {
             job("ingest-x.data.clean", "running", 0.5, &[]),
             job("ingest-x.data.push", "awaiting_approval", 0.0, &[]),
         ];
-        job("ingest-x", "running", 0.0, &[job("ingest-x.data", "running", 0.0, &steps)])
+        job("ingest-x", "running", 0.25, &[job("ingest-x.data", "running", 0.0, &steps)])
     }
 
     #[test]
     fn coordinators_that_wait_are_not_counted() {
         let root: WireJob = serde_json::from_value(tree()).unwrap();
-        assert_eq!(overall(&root), OverallProgress { done: 1, total: 3, fraction: 0.5 });
+        assert_eq!(step_count(&root), StepCount { done: 1, total: 3 });
         let working: Vec<_> = active(&root).iter().map(|job| &*job.job_id).collect();
         assert_eq!(working, ["ingest-x.data.clean"]);
         let asking: Vec<_> = waiting_for_a_person(&root).map(|job| &*job.job_id).collect();

@@ -106,6 +106,9 @@ pub(super) struct TuiStep {
     /// 0 to 1.
     #[serde(default)]
     pub(super) progress: f64,
+    /// Whether anything tells how far it is.
+    #[serde(default)]
+    pub(super) progress_known: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -122,6 +125,8 @@ pub(super) struct TuiJob {
     /// 0 to 1, over the whole tree.
     #[serde(default)]
     pub(super) progress: f64,
+    #[serde(default)]
+    pub(super) progress_known: bool,
     /// The current activity.
     #[serde(default)]
     pub(super) note: Option<String>,

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::past::IdleTimes;
 use crate::ids::JobId;
 use crate::job::{Job, JobState, plan};
 use crate::time::Timestamp;
@@ -71,14 +72,15 @@ impl SecondsRange {
 }
 
 impl RunPace {
-    /// What the done ones of these runs show; each run with all its jobs, the root first.
+    /// What the done ones of these runs show; each run with all its jobs, the root first, and when they did
+    /// not work: what they waited for is no work of theirs, and the next run may not wait for it.
     #[must_use]
-    pub fn learned<'r>(runs: impl IntoIterator<Item = &'r [Job]>) -> Self {
+    pub fn learned<'r>(runs: impl IntoIterator<Item = (&'r [Job], &'r IdleTimes)>) -> Self {
         let mut pace = Self::default();
-        for run in runs {
+        for (run, idle) in runs {
             let Some(root) = run.first().filter(|root| root.state == JobState::Done) else { continue };
             let size = size_told(run);
-            let took = |job: &Job| Some(job.ended_at?.since(job.started_at?).as_secs_f64());
+            let took = |job: &Job| Some(worked(job, idle, job.ended_at?)?.as_secs_f64());
             // A step that was tried again tells of its faults, not of its work.
             let is_plain = |job: &&Job| job.state == JobState::Done && job.attempt <= 1;
             for step in run.iter().filter(|job| plan::find(&job.card.task).is_none()).filter(is_plain) {
@@ -105,13 +107,14 @@ impl RunPace {
         }
     }
 
-    /// The time left of the first of `run`, which has all jobs of a run at work; `position` tells how far a
-    /// job without parts is.
+    /// The time left of the first of `run`, which has all jobs of a run at work; `idle` tells when they were
+    /// not, and `position` how far a job without parts is.
     #[must_use]
     pub fn time_left(
         &self,
         run: &[Job],
         now: Timestamp,
+        idle: &IdleTimes,
         position: impl Fn(&Job) -> StepPosition,
     ) -> Option<TimeLeft> {
         let root = run.first()?;
@@ -120,13 +123,19 @@ impl RunPace {
         // Until the first step has told the size, the total of its progress is what it has found.
         let size = size_told(run).or_else(found);
         let known = run.iter().map(|job| (&job.id, job)).collect();
-        let view = RunView { pace: self, known, size, now, position: &position };
+        let view = RunView { pace: self, known, size, now, idle, position: &position };
         let rest = view.rest(&root.id, &root.card.task, 0)?;
         let usual = range_of(&self.wholes, size)?.0[1];
         let time = |seconds: f64| Duration::try_from_secs_f64(seconds.max(0.0)).ok();
         let SecondsRange([least, about, most]) = rest;
         Some(TimeLeft { least: time(least)?, about: time(about)?, most: time(most)?, usual: time(usual)? })
     }
+}
+
+/// How long a begun job has worked until `to`.
+fn worked(job: &Job, idle: &IdleTimes, to: Timestamp) -> Option<Duration> {
+    let began = job.started_at?;
+    Some(to.since(began).saturating_sub(idle.between(&job.id, began, to)))
 }
 
 /// The size that a run has told.
@@ -153,6 +162,7 @@ struct RunView<'v> {
     known: HashMap<&'v JobId, &'v Job>,
     size: Option<u64>,
     now: Timestamp,
+    idle: &'v IdleTimes,
     position: &'v dyn Fn(&Job) -> StepPosition,
 }
 
@@ -185,17 +195,17 @@ impl RunView<'_> {
         }
         let whole = range_of(samples, self.size)?;
         let running = job.filter(|job| job.state == JobState::Running);
-        let Some((job, began)) = running.and_then(|job| Some((job, job.started_at?))) else {
+        let Some((job, elapsed)) = running.and_then(|job| Some((job, worked(job, self.idle, self.now)?)))
+        else {
             return Some(whole);
         };
         let fraction = (self.position)(job).fraction.clamp(0.0, 1.0);
-        let elapsed = self.now.since(began).as_secs_f64();
         let learned = whole.each(|seconds| seconds * (1.0 - fraction));
         if fraction < RATED_FROM {
             return Some(learned);
         }
         // The further it is, the more its own rate says.
-        let rated = elapsed * (1.0 - fraction) / fraction;
+        let rated = elapsed.as_secs_f64() * (1.0 - fraction) / fraction;
         Some(learned.each(|seconds| seconds * (1.0 - fraction) + rated * fraction))
     }
 }
@@ -205,7 +215,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::progress;
+    use super::super::past::IdleSpan;
+    use super::super::progress::ProgressMeasure;
     use super::*;
     use crate::hmi::waiting::tests::job;
     use crate::json::JsonValue;
@@ -272,9 +283,14 @@ mod tests {
         (run, progress - progress.floor())
     }
 
+    fn learned<'r>(runs: impl IntoIterator<Item = &'r [Job]>) -> RunPace {
+        let none = IdleTimes::default();
+        RunPace::learned(runs.into_iter().map(|run| (run, &none)))
+    }
+
     fn left(history: &[Vec<Job>], run: &[Job], now: f64, fraction: f64, total: u64) -> Option<TimeLeft> {
-        let pace = RunPace::learned(history.iter().map(Vec::as_slice));
-        pace.time_left(run, at(now), |_| StepPosition { fraction, total })
+        let pace = learned(history.iter().map(Vec::as_slice));
+        pace.time_left(run, at(now), &IdleTimes::default(), |_| StepPosition { fraction, total })
     }
 
     #[test]
@@ -309,7 +325,7 @@ mod tests {
     fn a_step_weighs_what_it_took() {
         let mut run = done(10, 1.0);
         run[ABOVE.len()].ended_at = run[ABOVE.len()].started_at.map(|from| from.plus(Duration::from_secs(9)));
-        let pace = RunPace::learned([run.as_slice()]);
+        let pace = learned([run.as_slice()]);
         assert_eq!(pace.weight("ingest.audit"), Some(9.0));
         let whole = pace.weight("ingest").unwrap();
         assert!((whole - 12.0).abs() < 0.1, "its parts together: {whole}");
@@ -318,11 +334,52 @@ mod tests {
 
     #[test]
     fn a_step_that_took_no_time_has_a_weight() {
-        let pace = RunPace::learned([done(10, 0.0).as_slice()]);
+        let pace = learned([done(10, 0.0).as_slice()]);
         assert_eq!(pace.weight("ingest.audit"), Some(LEAST_WEIGHT));
         let (run, _) = under_way(10, 0.0, 0.0);
-        let found = progress::of_jobs(&run, |_| 0.0, |task| pace.weight(task).unwrap());
-        assert!(found.values().all(|progress| progress.is_finite()), "{found:?}");
+        let before = HashMap::new();
+        let measure = ProgressMeasure { root_task: "ingest", pace: &pace, before: &before };
+        let found = measure.of_jobs(&run, |_| StepPosition::default());
+        assert!(found.values().all(|progress| progress.fraction.is_finite()), "{found:?}");
+    }
+
+    /// A wait of `seconds` of the step at `place`, a second after its start, and of all above it.
+    fn waited(run: &mut [Job], place: usize, seconds: f64, activity: JobState) -> IdleTimes {
+        let later = Duration::from_secs_f64(seconds);
+        let own = run[ABOVE.len() + place].clone();
+        let from = own.started_at.unwrap().plus(Duration::from_secs(1));
+        let to = from.plus(later);
+        for job in &mut *run {
+            if job.started_at.is_some_and(|at| at >= from) {
+                job.started_at = job.started_at.map(|at| at.plus(later));
+            }
+            if job.ended_at.is_some_and(|at| at >= from) {
+                job.ended_at = job.ended_at.map(|at| at.plus(later));
+            }
+        }
+        let idle = run.iter().filter(|job| own.id.is_within(&job.id));
+        let spans = idle.map(|job| (job.id.clone(), vec![IdleSpan { from, to: Some(to), activity }]));
+        IdleTimes { spans: spans.collect(), cut_at: None }
+    }
+
+    #[test]
+    fn what_a_run_waited_for_is_not_learned() {
+        for activity in [JobState::AwaitingApproval, JobState::Blocked, JobState::Paused, JobState::Queued] {
+            let mut run = done(100, 10.0);
+            let idle = waited(&mut run, 1, 3600.0, activity);
+            let pace = RunPace::learned([(run.as_slice(), &idle)]);
+            assert_eq!(pace, learned([done(100, 10.0).as_slice()]), "{activity:?}");
+        }
+        let (mut run, fraction) = under_way(100, 10.0, 1.5);
+        let idle = waited(&mut run, 1, 3600.0, JobState::AwaitingApproval);
+        let now = at(3615.0);
+        let found = learned([done(100, 10.0).as_slice()])
+            .time_left(&run, now, &idle, |_| StepPosition { fraction, total: 100 })
+            .unwrap();
+        assert!(
+            (found.about.as_secs_f64() - 25.0).abs() < 1.0,
+            "nor does it count for its own rate: {found:?}"
+        );
     }
 
     proptest! {

@@ -1,13 +1,15 @@
 //! When jobs of a run did not work, from the events of the run: the past as it was recorded.
 //!
-//! Pure. Between two events nothing is supposed but the state that the first left behind; a job with parts
-//! is at what they are at ([`activity`]).
+//! Pure. Between two events nothing is supposed but the state that the first left behind, by the state machine's
+//! own rules ([`ReplayedJob`]); a job with parts is at what they are at ([`activity`]).
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use super::activity;
 use crate::ids::JobId;
-use crate::job::{Job, JobEvent, JobEventKind, JobState};
+use crate::job::replay::ReplayedJob;
+use crate::job::{Job, JobEvent, JobState};
 use crate::time::Timestamp;
 
 /// A time in which a job did not work.
@@ -20,110 +22,108 @@ pub struct IdleSpan {
     pub activity: JobState,
 }
 
-/// Each job's idle times after its first start, or after its acceptance while it has none; oldest first. `events` are those of one run, in their order;
-/// `jobs` are of the same run.
-#[must_use]
-pub fn idle_spans<'e>(
-    jobs: &[Job],
-    events: impl IntoIterator<Item = &'e JobEvent>,
-) -> HashMap<JobId, Vec<IdleSpan>> {
-    let mut past = RunPast::default();
-    for event in events {
-        past.apply(event);
-    }
-    let began = |id: &JobId| {
-        let job = jobs.iter().find(|job| job.id == *id)?;
-        Some(job.started_at.unwrap_or(job.created_at))
-    };
-    let mut found = past.finish();
-    found.retain(|id, spans| {
-        let Some(began) = began(id) else { return false };
-        spans.retain_mut(|span| {
-            span.from = span.from.max(began);
-            span.to.is_none_or(|to| to > span.from)
-        });
-        !spans.is_empty()
-    });
-    found
+/// When each job of a run did not work, oldest first; those that always did are left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdleTimes {
+    pub spans: HashMap<JobId, Vec<IdleSpan>>,
+    /// Up to when the past is told, where it is not told to its end; no span goes beyond.
+    pub cut_at: Option<Timestamp>,
 }
 
-#[derive(Default)]
-struct RunPast {
-    /// The jobs that have not ended, and the state that each was paused in.
-    states: BTreeMap<JobId, JobState>,
-    paused_from: HashMap<JobId, JobState>,
+impl IdleTimes {
+    /// How long a job did not work between two moments.
+    #[must_use]
+    pub fn between(&self, job: &JobId, from: Timestamp, to: Timestamp) -> Duration {
+        let spans = self.spans.get(job).map(Vec::as_slice).unwrap_or_default();
+        spans.iter().map(|span| span.to.unwrap_or(to).min(to).since(span.from.max(from))).sum()
+    }
+}
+
+/// Most spans kept of a run: of one that waits more often, the later past is not told.
+pub const MAX_SPANS: usize = 20_000;
+
+/// The past of one run, grown by its events in their order.
+#[derive(Debug, Default)]
+pub struct RunPast {
+    /// The jobs that have not ended.
+    jobs: BTreeMap<JobId, ReplayedJob>,
     open: HashMap<JobId, IdleSpan>,
     closed: HashMap<JobId, Vec<IdleSpan>>,
+    spans: usize,
+    cut_at: Option<Timestamp>,
 }
 
 impl RunPast {
-    fn apply(&mut self, event: &JobEvent) {
-        let before = self.states.get(&event.job_id).copied();
-        let Some(state) = self.state_after(event, before) else { return };
-        if before == Some(state) {
+    pub fn apply(&mut self, event: &JobEvent) {
+        if self.cut_at.is_some() {
             return;
         }
-        if state.is_terminal() {
-            self.states.remove(&event.job_id);
+        let mut job = self.jobs.get(&event.job_id).copied().unwrap_or_default();
+        job.apply(event);
+        let before = if job.state.is_terminal() {
+            self.jobs.remove(&event.job_id)
         } else {
-            self.states.insert(event.job_id.clone(), state);
+            self.jobs.insert(event.job_id.clone(), job)
+        };
+        if before != Some(job) {
+            self.turn(event.ts);
         }
-        self.turn(event.ts);
-    }
-
-    /// The state that an event leaves its job in; `None` where it changes none.
-    fn state_after(&mut self, event: &JobEvent, before: Option<JobState>) -> Option<JobState> {
-        let id = &event.job_id;
-        Some(match event.event {
-            JobEventKind::Accepted
-            | JobEventKind::Approved
-            | JobEventKind::Retrying
-            | JobEventKind::Reassigned => JobState::Queued,
-            JobEventKind::Started => JobState::Running,
-            JobEventKind::AwaitingApproval => JobState::AwaitingApproval,
-            JobEventKind::Escalated => JobState::Blocked,
-            JobEventKind::Paused => {
-                self.paused_from.insert(id.clone(), before.filter(|state| *state != JobState::Paused)?);
-                JobState::Paused
-            }
-            JobEventKind::Resumed => self.paused_from.remove(id)?,
-            JobEventKind::Cancelled => JobState::Cancelled,
-            JobEventKind::Failed => JobState::Failed,
-            JobEventKind::Quarantined => JobState::Quarantined,
-            JobEventKind::Completed => JobState::Done,
-            JobEventKind::Progress if matches!(before, Some(JobState::Running | JobState::Queued)) => {
-                match event.detail.0["resources"]["status"].as_str()? {
-                    "waiting" => JobState::Queued,
-                    _ => JobState::Running,
-                }
-            }
-            JobEventKind::Progress
-            | JobEventKind::Rejected
-            | JobEventKind::SoftTimeout
-            | JobEventKind::HardTimeout
-            | JobEventKind::CancelRequested => return None,
-        })
+        if self.spans >= MAX_SPANS {
+            self.cut_at = Some(event.ts);
+        }
     }
 
     /// Closes and opens spans by what all jobs are at now.
     fn turn(&mut self, at: Timestamp) {
-        let activities = activity::of_states(self.states.iter().map(|(id, state)| (id, *state)), |_| false);
+        let activities = self.activities();
         let ended = |id: &JobId, span: &mut IdleSpan| activities.get(id) != Some(&span.activity);
         for (id, mut span) in self.open.extract_if(ended) {
             span.to = Some(at);
             self.closed.entry(id).or_default().push(span);
         }
         for (id, activity) in activities.into_iter().filter(|(_, activity)| *activity != JobState::Running) {
-            self.open.entry(id).or_insert(IdleSpan { from: at, to: None, activity });
+            self.open.entry(id).or_insert_with(|| {
+                self.spans += 1;
+                IdleSpan { from: at, to: None, activity }
+            });
         }
     }
 
-    fn finish(mut self) -> HashMap<JobId, Vec<IdleSpan>> {
-        for (id, span) in self.open {
-            self.closed.entry(id).or_default().push(span);
-        }
-        self.closed
+    fn activities(&self) -> HashMap<JobId, JobState> {
+        let states = self.jobs.iter().map(|(id, job)| (id, job.state));
+        activity::of_states(states, |id| self.jobs.get(id).is_some_and(|job| job.is_held_up))
     }
+
+    /// Each job's idle times after its first start, or after its acceptance while it has none. `jobs` are of
+    /// the run; `read_to` is the time of the last event read where there are more.
+    #[must_use]
+    pub fn idle_times(&self, jobs: &[Job], read_to: Option<Timestamp>) -> IdleTimes {
+        let cut_at = self.cut_at.or(read_to);
+        let mut spans = HashMap::new();
+        for job in jobs {
+            let began = job.started_at.unwrap_or(job.created_at);
+            let closed = self.closed.get(&job.id).into_iter().flatten();
+            let own = closed.chain(self.open.get(&job.id)).map(|span| IdleSpan {
+                from: span.from.max(began),
+                // What is not told is not supposed to be as before.
+                to: span.to.or(cut_at),
+                activity: span.activity,
+            });
+            let own: Vec<IdleSpan> = own.filter(|span| span.to.is_none_or(|to| to > span.from)).collect();
+            if !own.is_empty() {
+                spans.insert(job.id.clone(), own);
+            }
+        }
+        IdleTimes { spans, cut_at }
+    }
+}
+
+/// The idle times of a run by all its events.
+#[cfg(test)]
+pub(super) fn idle_times<'e>(jobs: &[Job], events: impl IntoIterator<Item = &'e JobEvent>) -> IdleTimes {
+    let mut past = RunPast::default();
+    events.into_iter().for_each(|event| past.apply(event));
+    past.idle_times(jobs, None)
 }
 
 #[cfg(test)]
@@ -133,6 +133,7 @@ mod tests {
 
     use super::*;
     use crate::hmi::waiting::tests::job;
+    use crate::job::JobEventKind;
     use crate::json::JsonValue;
 
     fn at(seconds: i64) -> Timestamp {
@@ -170,13 +171,13 @@ mod tests {
             event(9, "run.a", Approved),
             event(10, "run.a", Started),
         ];
-        let found = idle_spans(&jobs, &events);
+        let found = idle_times(&jobs, &events).spans;
         let waits = [span(4, Some(9), JobState::AwaitingApproval), span(9, Some(10), JobState::Queued)];
         assert_eq!(found[&jobs[1].id], waits);
         let of_run = [span(6, Some(9), JobState::AwaitingApproval), span(9, Some(10), JobState::Queued)];
         assert_eq!(found[&jobs[0].id], of_run, "while the other part worked, so did the run");
         assert!(!found.contains_key(&jobs[2].id));
-        let still = idle_spans(&jobs, &events[..8]);
+        let still = idle_times(&jobs, &events[..8]).spans;
         assert_eq!(still[&jobs[1].id], [span(4, None, JobState::AwaitingApproval)], "nobody has decided");
     }
 
@@ -203,8 +204,8 @@ mod tests {
             span(4, Some(7), JobState::Paused),
             span(8, Some(9), JobState::Paused),
         ];
-        assert_eq!(idle_spans(&jobs, &events)[&jobs[0].id], expected);
-        assert!(idle_spans(&[], &events).is_empty(), "of another run");
+        assert_eq!(idle_times(&jobs, &events).spans[&jobs[0].id], expected);
+        assert!(idle_times(&[], &events).spans.is_empty(), "of another run");
     }
 
     #[test]
@@ -212,17 +213,55 @@ mod tests {
         let events =
             [event(0, "run", JobEventKind::Accepted), event(0, "run", JobEventKind::AwaitingApproval)];
         let asked = [job("run", "other", JobState::AwaitingApproval)];
-        assert_eq!(idle_spans(&asked, &events)[&asked[0].id], [span(0, None, JobState::AwaitingApproval)]);
+        assert_eq!(
+            idle_times(&asked, &events).spans[&asked[0].id],
+            [span(0, None, JobState::AwaitingApproval)]
+        );
+    }
+
+    #[test]
+    fn a_past_that_is_cut_is_closed_there_and_says_so() {
+        use JobEventKind::{Accepted, AwaitingApproval, Started};
+        let jobs = [begun("run", 1)];
+        let events = [event(0, "run", Accepted), event(1, "run", Started), event(4, "run", AwaitingApproval)];
+        let mut past = RunPast::default();
+        events.iter().for_each(|event| past.apply(event));
+        let told = past.idle_times(&jobs, Some(at(9)));
+        assert_eq!(told.spans[&jobs[0].id], [span(4, Some(9), JobState::AwaitingApproval)]);
+        assert_eq!((told.cut_at, past.idle_times(&jobs, None).cut_at), (Some(at(9)), None));
+
+        let mut last = 4;
+        for second in (5..).step_by(2).take(MAX_SPANS + 10) {
+            past.apply(&event(second, "run", Started));
+            past.apply(&event(second + 1, "run", AwaitingApproval));
+            last = second + 1;
+        }
+        let told = past.idle_times(&jobs, None);
+        let spans = &told.spans[&jobs[0].id];
+        let cut_at = told.cut_at.unwrap();
+        assert!(spans.len() <= MAX_SPANS && cut_at < at(last));
+        assert!(spans.iter().all(|span| span.to.is_some_and(|to| to <= cut_at)), "none is open");
+    }
+
+    #[test]
+    fn what_was_waited_between_two_moments_is_counted_once() {
+        let id = JobId::new("run").unwrap();
+        let spans = vec![span(2, Some(4), JobState::Queued), span(6, None, JobState::Paused)];
+        let times = IdleTimes { spans: HashMap::from([(id.clone(), spans)]), cut_at: None };
+        assert_eq!(times.between(&id, at(3), at(10)), Duration::from_secs(5));
+        assert_eq!(times.between(&id, at(0), at(2)), Duration::ZERO);
+        assert_eq!(times.between(&JobId::new("other").unwrap(), at(0), at(10)), Duration::ZERO);
     }
 
     proptest! {
         #[test]
         fn at_every_moment_the_spans_tell_what_the_states_of_that_moment_tell(
-            moves in proptest::collection::vec((0..5_usize, 0..9_usize), 1..80)
+            moves in proptest::collection::vec((0..5_usize, 0..11_usize), 1..80)
         ) {
             use JobEventKind::*;
-            const KINDS: [JobEventKind; 9] = [
-                Accepted, Started, AwaitingApproval, Approved, Paused, Resumed, Escalated, Retrying, Completed,
+            const KINDS: [JobEventKind; 11] = [
+                Accepted, Started, AwaitingApproval, Approved, Rejected, Paused, Resumed, Escalated, Retrying,
+                CancelRequested, Completed,
             ];
             let ids = ["r", "r.a", "r.b", "r.a.x", "r.b.y"];
             let jobs: Vec<Job> = ids.iter().map(|id| begun(id, 0)).collect();
@@ -234,9 +273,9 @@ mod tests {
                 let next = event(second, ids[id], KINDS[kind]);
                 past.apply(&next);
                 events.push(next);
-                told.push((second, activity::of_states(past.states.iter().map(|(id, state)| (id, *state)), |_| false)));
+                told.push((second, past.activities()));
             }
-            let found = idle_spans(&jobs, &events);
+            let found = idle_times(&jobs, &events).spans;
             for (second, activities) in told {
                 for job in &jobs {
                     let covers = |span: &&IdleSpan| {

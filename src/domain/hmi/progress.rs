@@ -1,48 +1,98 @@
-//! Progress of jobs with all that is below them.
+//! How far jobs are, with all that is below them, and whether that is known: the one rule, for every door.
+//!
+//! Pure. Invariant: with what was told before as [`ProgressMeasure::before`], no job's progress goes back,
+//! whatever becomes of it: what failed, was cancelled or began again stays where it was.
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
+use super::pace::{RunPace, StepPosition};
 use crate::ids::JobId;
 use crate::job::{Job, JobState, plan};
 
-/// The progress of each of `jobs` over all its descendants, 0 to 1.
-///
-/// `jobs` has each job before its descendants; the first is the one that is asked about. Parts count by the
-/// `weight` of their tasks, steps of the plan that have not begun included; `leaf` gives the progress of a job
-/// without children. Done jobs and waived parts count in full; what failed or was cancelled keeps its
-/// progress.
-#[must_use]
-pub fn of_jobs(
-    jobs: &[Job],
-    leaf: impl Fn(&Job) -> f64,
-    weight: impl Fn(&str) -> f64,
-) -> HashMap<JobId, f64> {
-    let mut found = HashMap::with_capacity(jobs.len());
-    let mut below: HashMap<JobId, (f64, f64)> = HashMap::new();
-    for (place, job) in jobs.iter().enumerate().rev() {
-        let progress = match (job.state, below.get(&job.id)) {
-            (JobState::Done, _) => 1.0,
-            // Waived: the run is past it, though the job itself went no further.
-            (JobState::Quarantined, _) if place > 0 => 1.0,
-            (_, Some((sum, begun))) => sum / planned(job, &weight).max(*begun).max(f64::MIN_POSITIVE),
-            (_, None) => leaf(job),
-        }
-        .clamp(0.0, 1.0);
-        if let Some(parent) = job.id.parent() {
-            let (sum, begun) = below.entry(parent).or_default();
-            let share = weight(&job.card.task);
-            *sum += progress * share;
-            *begun += share;
-        }
-        found.insert(job.id.clone(), progress);
-    }
-    found
+/// How far a job is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunProgress {
+    /// 0 to 1; of a job whose progress is not known, the least that it can be.
+    pub fraction: f64,
+    /// Whether anything tells how far it is: its units are counted, or its parts are planned.
+    pub is_known: bool,
 }
 
-/// The weight of all steps in a job's plan.
-fn planned(job: &Job, weight: impl Fn(&str) -> f64) -> f64 {
-    let steps = plan::find(&job.card.task).map(|plan| plan.steps.as_slice()).unwrap_or_default();
-    steps.iter().map(|step| weight(step.task_for(&job.card.inputs.0))).sum()
+/// By what the jobs of one run are measured.
+#[derive(Debug, Clone, Copy)]
+pub struct ProgressMeasure<'m> {
+    /// The task of the run's root: weights are those of the whole run, for its parts too.
+    pub root_task: &'m str,
+    pub pace: &'m RunPace,
+    /// What was told before.
+    pub before: &'m HashMap<JobId, RunProgress>,
+}
+
+/// The parts of a job that have begun: what they weigh, how much of that is done, and for how much nobody knows.
+#[derive(Debug, Clone, Copy, Default)]
+struct BegunParts {
+    weight: f64,
+    gone: f64,
+    unknown: f64,
+}
+
+impl ProgressMeasure<'_> {
+    /// The share of a task, as learned from earlier runs of the kind; where they do not tell of all, steps
+    /// count alike.
+    fn weight(&self, task: &str) -> f64 {
+        let is_learned = self.pace.weight(self.root_task).is_some();
+        self.pace.weight(task).filter(|_| is_learned).unwrap_or(1.0)
+    }
+
+    /// The weight of all steps in a job's plan, begun or not; `None` without a plan.
+    fn planned(&self, job: &Job) -> Option<f64> {
+        let plan = plan::find(&job.card.task)?;
+        Some(plan.steps.iter().map(|step| self.weight(step.task_for(&job.card.inputs.0))).sum())
+    }
+
+    /// The progress of each of `jobs`, which have each job before its descendants; `position` tells how far
+    /// an attempt at a job is. For its parent a waived part counts in full: the run is past it.
+    #[must_use]
+    pub fn of_jobs(
+        &self,
+        jobs: &[Job],
+        position: impl Fn(&Job) -> StepPosition,
+    ) -> HashMap<JobId, RunProgress> {
+        let mut found = HashMap::with_capacity(jobs.len());
+        let mut below: HashMap<JobId, BegunParts> = HashMap::new();
+        for job in jobs.iter().rev() {
+            let now = match (job.state, self.planned(job), below.get(&job.id)) {
+                (JobState::Done, ..) => RunProgress { fraction: 1.0, is_known: true },
+                (_, Some(planned), parts) => {
+                    let BegunParts { weight, gone, unknown } = parts.copied().unwrap_or_default();
+                    let whole = planned.max(weight).max(f64::MIN_POSITIVE);
+                    RunProgress { fraction: gone / whole, is_known: unknown < whole }
+                }
+                // Nobody knows how many parts there will be.
+                (_, None, Some(_)) => RunProgress::default(),
+                (_, None, None) => {
+                    let StepPosition { fraction, total } = position(job);
+                    RunProgress { fraction, is_known: total > 0 || job.started_at.is_none() }
+                }
+            };
+            let before = self.before.get(&job.id).copied().unwrap_or_default();
+            let told = RunProgress {
+                fraction: now.fraction.max(before.fraction).clamp(0.0, 1.0),
+                is_known: now.is_known || (before.is_known && before.fraction > 0.0),
+            };
+            if let Some(parent) = job.id.parent() {
+                let (parts, share) = (below.entry(parent).or_default(), self.weight(&job.card.task));
+                let is_waived = job.state == JobState::Quarantined;
+                parts.weight += share;
+                parts.gone += share * if is_waived { 1.0 } else { told.fraction };
+                parts.unknown += if is_waived || told.is_known { 0.0 } else { share };
+            }
+            found.insert(job.id.clone(), told);
+        }
+        found
+    }
 }
 
 #[cfg(test)]
@@ -52,8 +102,18 @@ mod tests {
     use super::*;
     use crate::hmi::waiting::tests::job;
 
+    fn measured(
+        jobs: &[Job],
+        before: &HashMap<JobId, RunProgress>,
+        leaf: impl Fn(&Job) -> f64,
+    ) -> HashMap<JobId, RunProgress> {
+        let pace = RunPace::default();
+        let measure = ProgressMeasure { root_task: "ingest", pace: &pace, before };
+        measure.of_jobs(jobs, |job| StepPosition { fraction: leaf(job), total: 1 })
+    }
+
     fn of_first(jobs: &[Job], leaf: impl Fn(&Job) -> f64) -> f64 {
-        of_jobs(jobs, leaf, |_| 1.0)[&jobs[0].id]
+        measured(jobs, &HashMap::new(), leaf)[&jobs[0].id].fraction
     }
 
     #[test]
@@ -76,37 +136,90 @@ mod tests {
             job("run.compliance.lane", "ingest.compliance.lane", Running),
         ];
         assert!((of_first(&jobs, half) - 0.25).abs() < 1e-9, "what was waived is through");
-        let none = |_: &Job| 0.0;
-        assert!(of_first(&jobs[1..], none).abs() < 1e-9, "itself it has done nothing");
         assert!((of_first(&[job("run", "ingest", Done)], half) - 1.0).abs() < 1e-9);
-        assert!(of_jobs(&[], half, |_| 1.0).is_empty());
+        assert!(measured(&[], &HashMap::new(), half).is_empty());
+    }
+
+    #[test]
+    fn a_part_is_as_far_seen_alone_as_in_its_run() {
+        use JobState::{Quarantined, Running};
+        let jobs = [
+            job("run", "ingest", Running),
+            job("run.compliance", "ingest.compliance", Quarantined),
+            job("run.compliance.lane", "ingest.compliance.lane", Running),
+            job("run.compliance.lane.check", "ingest.compliance.check", Running),
+        ];
+        let (none, half) = (HashMap::new(), |_: &Job| 0.5);
+        let (run, part) = (measured(&jobs, &none, half), measured(&jobs[1..], &none, half));
+        for job in &jobs[1..] {
+            assert_eq!(run[&job.id], part[&job.id], "{}", job.id);
+        }
+        assert!(part[&jobs[1].id].fraction < 1.0, "waived, it went no further itself");
+    }
+
+    #[test]
+    fn what_nothing_tells_of_is_not_known() {
+        let known = |jobs: &[Job], total: u64| {
+            let (pace, before) = (RunPace::default(), HashMap::new());
+            let measure = ProgressMeasure { root_task: "change", pace: &pace, before: &before };
+            measure.of_jobs(jobs, |_| StepPosition { fraction: 0.0, total })[&jobs[0].id].is_known
+        };
+        let begun = |id: &str, task: &str| Job {
+            started_at: Some(crate::time::Timestamp::from_millis(1)),
+            ..job(id, task, JobState::Running)
+        };
+        assert!(!known(&[begun("run", "change.write")], 0), "turns are no measure");
+        let change = [begun("run", "change.code.lane"), begun("run.write", "change.write")];
+        assert!(!known(&change, 0), "all of it is one such step");
+        assert!(!known(&[begun("run", "change.lead"), job("run.p1", "change.write", JobState::Done)], 0));
+        assert!(known(&[job("run", "change", JobState::Queued)], 0), "it has not begun");
+        assert!(known(&[job("run", "change", JobState::Done)], 0));
+        assert!(known(&[begun("run", "ingest")], 0), "its steps are planned");
+        assert!(known(&[begun("run", "ingest.audit")], 7), "its documents are counted");
+        let ingest = [begun("run", "ingest.data.lane"), begun("run.audit", "ingest.audit")];
+        assert!(known(&ingest, 0), "that four of its steps are still to come is known");
     }
 
     #[test]
     fn a_step_counts_by_its_weight() {
-        let jobs = [job("run", "ingest", JobState::Running), job("run.data", "ingest.data", JobState::Done)];
-        let weight = |task: &str| if task == "ingest.data" { 7.0 } else { 1.0 };
-        assert!(
-            (of_jobs(&jobs, |_| 0.0, weight)[&jobs[0].id] - 0.7).abs() < 1e-9,
-            "seven of seven and three"
-        );
+        let learned = |task: &str, seconds: i64| Job {
+            started_at: Some(crate::time::Timestamp::from_millis(0)),
+            ended_at: Some(crate::time::Timestamp::from_millis(seconds * 1000)),
+            attempt: 1,
+            ..job(&format!("old.{seconds}"), task, JobState::Done)
+        };
+        let mut earlier = vec![job("old", "ingest.data.lane", JobState::Done)];
+        for (place, step) in plan::find("ingest.data.lane").unwrap().steps.iter().enumerate() {
+            earlier.push(learned(&step.task, if place == 0 { 7 } else { 1 }));
+        }
+        let pace = RunPace::learned([(earlier.as_slice(), &Default::default())]);
+        let jobs = [
+            job("run", "ingest.data.lane", JobState::Running),
+            job("run.audit", "ingest.audit", JobState::Done),
+        ];
+        let before = HashMap::new();
+        let measure = ProgressMeasure { root_task: "ingest.data.lane", pace: &pace, before: &before };
+        let found = measure.of_jobs(&jobs, |_| StepPosition::default())[&jobs[0].id].fraction;
+        let rest = (earlier.len() - 2) as f64;
+        assert!((found - 7.0 / (7.0 + rest)).abs() < 1e-9, "{found}");
+        let measure = ProgressMeasure { root_task: "ingest", ..measure };
+        let alike = measure.of_jobs(&jobs, |_| StepPosition::default())[&jobs[0].id].fraction;
+        assert!((alike - 1.0 / (1.0 + rest)).abs() < 1e-9, "not all of this run is known: {alike}");
     }
 
     proptest! {
         #[test]
-        fn it_never_goes_back_while_steps_begin_go_on_and_end(
-            moves in proptest::collection::vec((0..16_usize, 0.0..1.0_f64), 1..60),
-            weights in proptest::collection::vec(prop_oneof![Just(0.0), 0.01..100.0_f64], 16),
+        fn it_never_goes_back_whatever_becomes_of_the_steps(
+            moves in proptest::collection::vec((0..16_usize, 0.0..1.0_f64, 0..JobState::ALL.len()), 1..60),
         ) {
-            let weight = |task: &str| weights[task.len() % weights.len()];
             let mut run = vec![job("run", "ingest", JobState::Running)];
             let mut leaves = HashMap::<JobId, f64>::new();
-            let mut last = 0.0;
-            for (choice, on) in moves {
+            let mut before = HashMap::<JobId, RunProgress>::new();
+            for (choice, on, state) in moves {
                 let at = choice % run.len();
                 let (id, task) = (run[at].id.clone(), run[at].card.task.clone());
                 match plan::find(&task) {
-                    Some(plan) => {
+                    Some(plan) if on < 0.8 => {
                         let step = &plan.steps[choice % plan.steps.len()];
                         let child = id.child(&step.name, 0).unwrap();
                         if run.iter().all(|known| known.id != child) {
@@ -114,15 +227,24 @@ mod tests {
                             run.sort_by(|a, b| a.id.cmp(&b.id));
                         }
                     }
-                    None if on > 0.9 => run[at].state = JobState::Done,
-                    None => {
-                        let known = leaves.entry(id).or_default();
-                        *known = known.max(on);
+                    // Failed, cancelled, waived, sent back: its attempt is gone, and so is what that had counted.
+                    _ if on > 0.7 && !run[at].state.is_terminal() => {
+                        run[at].state = JobState::ALL[state];
+                        leaves.remove(&id);
                     }
+                    _ => drop(leaves.insert(id, on)),
                 }
-                let now = of_jobs(&run, |leaf| leaves.get(&leaf.id).copied().unwrap_or(0.0), weight)[&run[0].id];
-                prop_assert!(now >= last - 1e-9, "{now} after {last}");
-                last = now;
+                let now = measured(&run, &before, |leaf| leaves.get(&leaf.id).copied().unwrap_or(0.0));
+                for (id, told) in &before {
+                    prop_assert!(now[id].fraction >= told.fraction, "{id}: {:?} after {told:?}", now[id]);
+                    let stays = matches!(
+                        run.iter().find(|job| job.id == *id).unwrap().state,
+                        JobState::Failed | JobState::Cancelled
+                    );
+                    let is_leaf = run.iter().all(|job| job.id.parent().as_ref() != Some(id));
+                    prop_assert!(!(stays && is_leaf && !leaves.contains_key(id)) || now[id].fraction == told.fraction);
+                }
+                before = now;
             }
         }
     }

@@ -68,7 +68,6 @@ struct HmiShared {
     sources: HmiDeps,
     machine: machine::MachineSampler,
     live: live::LiveCache,
-    past: sequencer::PastCache,
 }
 
 impl std::ops::Deref for HmiApi {
@@ -84,12 +83,7 @@ impl HmiApi {
     #[must_use]
     pub fn new(sources: HmiDeps) -> Self {
         let machine = machine::MachineSampler::new(sources.jobs.settings.workdir.clone());
-        Self(Arc::new(HmiShared {
-            sources,
-            machine,
-            live: live::LiveCache::default(),
-            past: sequencer::PastCache::default(),
-        }))
+        Self(Arc::new(HmiShared { sources, machine, live: live::LiveCache::default() }))
     }
 }
 

@@ -4,12 +4,10 @@
 //! or up to a day before it, newest first, and all open runs; so a run of more than a day is included only
 //! while open. At most [`MAX_TASKS`] tasks are returned, and `cut` is set when there are more.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashSet;
 
 use axum::Json;
 use axum::extract::State;
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -20,9 +18,10 @@ use super::work::{LiveJobs, seconds};
 use crate::actors::crashes;
 use crate::actors::jobs::book::JobBook;
 use crate::domain::hmi::AgentStatus;
-use crate::domain::hmi::past::{self, IdleSpan};
+use crate::domain::hmi::past::{IdleSpan, IdleTimes};
+use crate::domain::hmi::progress::RunProgress;
 use crate::domain::ids::JobId;
-use crate::domain::job::{Job, JobEvent, JobState};
+use crate::domain::job::{Job, JobState};
 use crate::domain::registry::agent_service_id;
 use crate::domain::time::Timestamp;
 use crate::http::ApiResult;
@@ -40,9 +39,6 @@ const LEAD_MS: i64 = 86_400_000;
 const MAX_TASKS: usize = 5_000;
 /// Most roots read: each has at least one task.
 const MAX_ROOTS: usize = MAX_TASKS;
-/// Events of a run read at once, and in all: of a longer one the end of the past is missing.
-const EVENT_PAGE: usize = 500;
-const MAX_EVENTS: usize = 20_000;
 /// Most marks in an answer.
 const MAX_MARKS: usize = 2_000;
 /// The last second of the year 9999, so that times stay formattable.
@@ -120,11 +116,15 @@ struct SequencerTask {
     name: String,
     status: AgentStatus,
     progress: f64,
+    progress_known: bool,
     start_time: f64,
     end_time: Option<f64>,
     beat_time: Option<f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     waits: Vec<SequencerWait>,
+    /// From here on it is not told what the task was at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cut_at: Option<f64>,
 }
 
 /// A time in which a begun task did not work.
@@ -135,40 +135,6 @@ struct SequencerWait {
     status: AgentStatus,
 }
 
-/// The recorded waits of ended runs, which change no more.
-#[derive(Default)]
-pub(super) struct PastCache(Mutex<HashMap<JobId, Arc<RunWaits>>>);
-
-type RunWaits = HashMap<JobId, Vec<IdleSpan>>;
-
-impl PastCache {
-    fn of_run(&self, hmi: &HmiApi, run: &[Job]) -> ApiResult<Arc<RunWaits>> {
-        let Some(root) = run.first() else { return Ok(Arc::default()) };
-        if let Some(known) = self.0.lock().get(&root.id) {
-            return Ok(Arc::clone(known));
-        }
-        let mut events = Vec::new();
-        loop {
-            let last = events.last().map_or(0, |event: &JobEvent| event.seq);
-            let page = hmi.jobs.book.events(&root.run(), last, EVENT_PAGE)?;
-            let is_last = page.len() < EVENT_PAGE;
-            events.extend(page);
-            if is_last || events.len() >= MAX_EVENTS {
-                break;
-            }
-        }
-        let waits = Arc::new(past::idle_spans(run, &events));
-        if run.iter().all(|job| job.state.is_terminal()) {
-            let mut known = self.0.lock();
-            if known.len() >= MAX_ROOTS {
-                known.clear();
-            }
-            known.insert(root.id.clone(), Arc::clone(&waits));
-        }
-        Ok(waits)
-    }
-}
-
 /// The tasks of the range, newest runs first, and whether some were cut.
 fn tasks(hmi: &HmiApi, range: SequencerRange) -> ApiResult<(Vec<SequencerTask>, bool)> {
     let book = &hmi.jobs.book;
@@ -176,14 +142,13 @@ fn tasks(hmi: &HmiApi, range: SequencerRange) -> ApiResult<(Vec<SequencerTask>, 
     let mut tasks = Vec::new();
     for root in roots {
         let run = book.subtree(&root)?;
-        let waits = hmi.0.past.of_run(hmi, &run)?;
+        let past = hmi.jobs.idle_times(&run)?;
         let progress = hmi.jobs.progress(&run);
         let activities = hmi.jobs.activities(&run);
         let within = run.iter().filter(|job| overlaps(job, range));
         tasks.extend(within.map(|job| {
             let activity = activities.get(&job.id).copied().unwrap_or(job.state);
-            let waits = waits.get(&job.id).map(Vec::as_slice).unwrap_or_default();
-            task(hmi, job, activity, progress.get(&job.id).copied().unwrap_or_default(), waits)
+            task(hmi, job, activity, progress.get(&job.id).copied().unwrap_or_default(), &past)
         }));
         if tasks.len() > MAX_TASKS {
             tasks.truncate(MAX_TASKS);
@@ -215,7 +180,13 @@ fn overlaps(job: &Job, range: SequencerRange) -> bool {
     begin(job) <= range.until && job.ended_at.is_none_or(|ended| ended >= range.since)
 }
 
-fn task(hmi: &HmiApi, job: &Job, activity: JobState, progress: f64, waits: &[IdleSpan]) -> SequencerTask {
+fn task(
+    hmi: &HmiApi,
+    job: &Job,
+    activity: JobState,
+    progress: RunProgress,
+    past: &IdleTimes,
+) -> SequencerTask {
     let running = job.state == JobState::Running;
     let attempt = hmi.jobs.attempts.progress(&job.id).filter(|_| running);
     SequencerTask {
@@ -223,11 +194,13 @@ fn task(hmi: &HmiApi, job: &Job, activity: JobState, progress: f64, waits: &[Idl
         agent_id: agent_service_id(job.card.agent.as_str()),
         name: job.card.task.clone(),
         status: AgentStatus::of_job(activity),
-        progress,
+        progress: progress.fraction,
+        progress_known: progress.is_known,
         start_time: seconds(begin(job)),
         end_time: job.ended_at.map(seconds),
         beat_time: attempt.and_then(|progress| progress.beat_at).map(seconds),
-        waits: waits.iter().map(wait).collect(),
+        waits: past.spans.get(&job.id).into_iter().flatten().map(wait).collect(),
+        cut_at: past.cut_at.filter(|at| job.ended_at.is_none_or(|ended| *at < ended)).map(seconds),
     }
 }
 

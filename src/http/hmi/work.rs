@@ -14,9 +14,10 @@ use crate::actors::jobs::continuation::LaterRuns;
 use crate::actors::jobs::{JobError, JobsShared};
 use crate::actors::jobs_snapshot::{JobsSnapshot, ended_within};
 use crate::domain::accounts::budget::{BudgetScope, RunName};
-use crate::domain::hmi::{AgentStatus, activity};
 use crate::domain::hmi::pace::TimeLeft;
+use crate::domain::hmi::progress::RunProgress;
 use crate::domain::hmi::waiting::{usd_per_minute, waiting_for};
+use crate::domain::hmi::{AgentStatus, activity};
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::approval::Approval;
 use crate::domain::job::continuation::CONTINUES;
@@ -47,6 +48,7 @@ pub(super) struct CurrentStep {
     job_id: JobId,
     task: String,
     progress: f64,
+    progress_known: bool,
     done: u64,
     total: u64,
 }
@@ -77,8 +79,14 @@ impl LiveJobs {
     pub(super) fn step(&self, jobs: &JobsShared, job: &Job) -> CurrentStep {
         let run = self.run(&job.run());
         let children = run.iter().filter(|child| child.id.parent().as_ref() == Some(&job.id));
-        let JobProgress { done, total, fraction, .. } = JobProgress::of(jobs, job, children);
-        CurrentStep { job_id: job.id.clone(), task: job.card.task.clone(), progress: fraction, done, total }
+        let progress = match run.is_empty() {
+            true => jobs.progress(std::slice::from_ref(job)),
+            false => jobs.progress(run),
+        };
+        let progress = progress.get(&job.id).copied().unwrap_or_default();
+        let JobProgress { done, total, fraction, known, .. } = JobProgress::of(jobs, job, children, progress);
+        let (job_id, task) = (job.id.clone(), job.card.task.clone());
+        CurrentStep { job_id, task, progress: fraction, progress_known: known, done, total }
     }
 
     /// The runs for the dashboard.
@@ -119,12 +127,14 @@ impl LiveJobs {
             (activity.map(activity::interest), moved)
         })?;
         let root = run.first()?;
+        let progress = run_progress(&hmi.jobs, run, root);
         Some(CurrentTask {
             task_id: root.id.clone(),
             name: root.card.task.clone(),
             status: AgentStatus::of_job(whole_activity(&hmi.jobs, run, root)),
             agent: root.card.agent.to_string(),
-            progress: run_progress(&hmi.jobs, run, root),
+            progress: progress.fraction,
+            progress_known: progress.is_known,
             start_time: seconds(root.started_at.unwrap_or(root.created_at)),
         })
     }
@@ -149,7 +159,7 @@ pub(super) fn seconds(at: Timestamp) -> f64 {
 }
 
 /// The progress of a whole run.
-fn run_progress(jobs: &JobsShared, run: &[Job], root: &Job) -> f64 {
+fn run_progress(jobs: &JobsShared, run: &[Job], root: &Job) -> RunProgress {
     jobs.progress(run).get(&root.id).copied().unwrap_or_default()
 }
 
@@ -166,6 +176,14 @@ fn waits_of(hmi: &HmiApi, run: &[Job]) -> Vec<JobWait> {
     })
 }
 
+/// Nothing is foretold of what cannot be read.
+fn time_left(hmi: &HmiApi, run: &[Job], now: Timestamp) -> Option<TimeLeft> {
+    hmi.jobs.time_left(run, now).unwrap_or_else(|error| {
+        tracing::warn!(%error, "cannot read what a run has waited for");
+        None
+    })
+}
+
 /// What a whole run is at.
 fn whole_activity(jobs: &JobsShared, run: &[Job], root: &Job) -> JobState {
     jobs.activities(run).get(&root.id).copied().unwrap_or(root.state)
@@ -179,6 +197,7 @@ pub(super) struct CurrentTask {
     status: AgentStatus,
     agent: String,
     progress: f64,
+    progress_known: bool,
     start_time: f64,
 }
 
@@ -214,6 +233,7 @@ pub(super) struct LiveJob {
     state: JobState,
     activity: JobState,
     progress: f64,
+    progress_known: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -235,7 +255,8 @@ impl LiveJob {
         let root = run.first()?;
         let activity = whole_activity(&hmi.jobs, run, root);
         let left = Some(run).filter(|_| activity == JobState::Running);
-        let left = left.and_then(|run| hmi.jobs.time_left(run, now));
+        let left = left.and_then(|run| time_left(hmi, run, now));
+        let progress = run_progress(&hmi.jobs, run, root);
         let noted = run.iter().rev().filter_map(|job| hmi.jobs.attempts.progress(&job.id));
         Some(Self {
             job_id: root.id.clone(),
@@ -245,7 +266,8 @@ impl LiveJob {
             agent: root.card.agent.to_string(),
             state: root.state,
             activity,
-            progress: run_progress(&hmi.jobs, run, root),
+            progress: progress.fraction,
+            progress_known: progress.is_known,
             note: noted.map(|progress| progress.note).find(|note| !note.is_empty()),
             continues: root.card.inputs.get(CONTINUES).and_then(Value::as_str).map(str::to_owned),
             continued_by: continuations.get(&root.run()).cloned().unwrap_or_default(),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::actors::jobs::continuation::LaterRuns;
 use crate::actors::jobs::{JobError, JobsShared};
 use crate::domain::artifact::Artifact;
+use crate::domain::hmi::progress::RunProgress;
 use crate::domain::ids::JobId;
 use crate::domain::job::approval::Approval;
 use crate::domain::job::wait::JobWait;
@@ -60,7 +61,7 @@ struct ViewedTree<'t> {
     below: &'t [Job],
     waits: Vec<JobWait>,
     activities: HashMap<JobId, JobState>,
-    progress: HashMap<JobId, f64>,
+    progress: HashMap<JobId, RunProgress>,
 }
 
 impl JobView {
@@ -118,10 +119,12 @@ impl JobView {
             version: job.version,
             attempt: job.attempt,
             fence: job.fence,
-            progress: JobProgress {
-                fraction: facts.progress.get(&job.id).copied().unwrap_or_default(),
-                ..JobProgress::of(facts.jobs, job, own.iter().copied())
-            },
+            progress: JobProgress::of(
+                facts.jobs,
+                job,
+                own.iter().copied(),
+                facts.progress.get(&job.id).copied().unwrap_or_default(),
+            ),
             error: job.error.clone(),
             cancel_requested_at: job.cancel.as_ref().map(|wish| wish.at),
             waiting_for: waiting.map(|child| child.id.to_string()).collect(),

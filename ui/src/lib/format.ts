@@ -50,6 +50,11 @@ export function bytes(value: number): string {
   return `${unit === 0 ? rest : rest.toFixed(rest < 10 ? 1 : 0)} ${units[unit]}`;
 }
 
+/** How far something is, or that nobody knows. */
+export function portion(fraction: number, known: boolean): string {
+  return known ? percent(fraction) : "? %";
+}
+
 export function percent(fraction: number): string {
   return `${Math.round(fraction * 100)} %`;
 }

@@ -46,6 +46,7 @@ export function lineOf(card: JobCard): LiveJob {
     state,
     activity,
     progress: card.progress.fraction,
+    progress_known: card.progress.known,
     created_at,
     started_at,
     ended_at,

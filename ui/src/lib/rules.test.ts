@@ -330,7 +330,7 @@ describe("jobs", () => {
     ({
       job_id,
       state,
-      progress: { done, total, fraction: total ? done / total : 0, note: "" },
+      progress: { done, total, fraction: total ? done / total : 0, note: "", known: true },
       children,
     }) as unknown as JobCard;
   const run = card("r", "running", 1, 4, [
@@ -425,7 +425,7 @@ describe("sound", () => {
     expect(spokenProgress("a", 0.3, 0.4)).toBeNull();
     expect(spokenProgress("a", 0.9, 1)).toBeNull();
     const at = (progress: number) => [
-      { ...agent, step: { job_id: "r", task: "t", progress, done: 0, total: 0 } },
+      { ...agent, step: { job_id: "r", task: "t", progress, progress_known: true, done: 0, total: 0 } },
     ];
     const quarters = new Quarters();
     expect([0.3, 0.4, 0.6, 0.6].map((progress) => quarters.passed(at(progress)).length)).toEqual([

@@ -125,6 +125,7 @@ export function task(
     name: task_id,
     status: end_time === null ? "running" : "done",
     progress: end_time === null ? 0.5 : 1,
+    progress_known: true,
     start_time,
     end_time,
     beat_time: null,

@@ -78,7 +78,7 @@ impl ThinkingAttempt {
                 let row = AskFailedRow { turn, error: why.clone(), elapsed_ms };
                 self.journal.append(StepRow::AskFailed(row)).await?;
                 let pause = retry_after.unwrap_or(ASK_PAUSE).min(LONGEST_ASK_PAUSE);
-                self.control.show(0, 0, &format!("waiting for a model: {why}"));
+                self.control.note(&format!("waiting for a model: {why}"));
                 tokio::select! {
                     biased;
                     () = self.control.stopped() => Err(SkillError::Cancelled),

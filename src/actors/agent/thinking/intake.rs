@@ -118,7 +118,7 @@ impl ThinkingAttempt {
         before: &CommitId,
         after: &CommitId,
     ) -> Result<(IntakeVerdict, StageEnd), SkillError> {
-        self.control.show(0, 0, "proving with a piece");
+        self.control.note("proving with a piece");
         let was = self.run_at(before, ProofStage::After).await?;
         let is = self.run_at(after, ProofStage::After).await?;
         match judge_intake(&was, &is) {

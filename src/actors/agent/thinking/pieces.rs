@@ -149,7 +149,7 @@ impl ThinkingAttempt {
             return Err(SkillError::Permanent("the step waits for pieces, and none is open".to_owned()));
         };
         let id = JobId::new(open.child.clone()).map_err(|error| SkillError::Permanent(error.to_string()))?;
-        self.control.show(0, 0, &format!("waiting for a piece: {}", open.task));
+        self.control.note(&format!("waiting for a piece: {}", open.task));
         let ended = self.end_of(&id).await?;
         let mut row = self.settle_piece(&open, &ended).await?;
         let (spent, text) = self.take_money_back(&ended).await?;

@@ -161,7 +161,7 @@ impl ThinkingAttempt {
             return Err(unreviewed("the review could not be handed over"));
         };
         self.jobs.notify(&child);
-        self.control.show(0, 0, "waiting for the review");
+        self.control.note("waiting for the review");
         let began = Instant::now();
         let ended = self.end_of(&child.id).await?;
         self.waited += began.elapsed();

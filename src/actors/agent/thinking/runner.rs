@@ -231,7 +231,7 @@ impl ThinkingAttempt {
                 }
                 ThinkingCommand::Summarise { until } => self.summarise(until).await?,
                 ThinkingCommand::Prove(claim) => {
-                    self.control.show(0, 0, "proving");
+                    self.control.note("proving");
                     Box::pin(self.check_claim(&claim)).await?;
                 }
                 ThinkingCommand::End(verdict) => {
@@ -328,8 +328,9 @@ impl ThinkingAttempt {
     fn show(&self) {
         let state = &self.journal.state;
         let figures = state.figures();
-        let note = state.last_call().unwrap_or("thinking").to_owned();
-        self.control.show(u64::from(figures.turns), u64::from(state.limits().turns), &note);
+        let at = state.last_call().unwrap_or("thinking");
+        // The limit of turns says nothing of how many it takes: turns are no progress.
+        self.control.note(&format!("turn {}: {at}", figures.turns));
     }
 
     /// The outputs of a step that has ended, for readers of its job.

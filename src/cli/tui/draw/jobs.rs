@@ -42,7 +42,7 @@ fn item(job: &TuiJob) -> ListItem<'static> {
     ListItem::new(Line::from(vec![
         mark(job.activity().as_str()),
         Span::raw(format!(" {} ", one_line(&job.job_id))),
-        Span::raw(format!("{}  ", bar(job.progress))),
+        Span::raw(format!("{}  ", bar(job.progress, job.progress_known))),
         Span::raw(note).dim(),
     ]))
 }

@@ -183,8 +183,12 @@ fn mark(status: &str) -> Span<'static> {
 }
 
 /// A bar of ten cells.
-fn bar(fraction: f64) -> String {
+/// How far something is; dots where that is not known.
+fn bar(fraction: f64, is_known: bool) -> String {
     const CELLS: usize = 10;
+    if !is_known {
+        return format!("{}   ? %", "·".repeat(CELLS));
+    }
     let full = (fraction.clamp(0.0, 1.0) * CELLS as f64).round() as usize;
     format!("{}{} {:>3.0} %", "█".repeat(full), "░".repeat(CELLS - full), fraction.clamp(0.0, 1.0) * 100.0)
 }

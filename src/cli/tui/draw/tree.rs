@@ -38,7 +38,10 @@ fn item(node: &TuiNode, depth: usize) -> ListItem<'static> {
         spans.push(format!("  ✉{}", node.depth).cyan());
     }
     if let Some(step) = &node.step {
-        spans.push(Span::raw(format!("  {} {}", one_line(&step.task), bar(step.progress))).dim());
+        spans.push(
+            Span::raw(format!("  {} {}", one_line(&step.task), bar(step.progress, step.progress_known)))
+                .dim(),
+        );
     }
     ListItem::new(Line::from(spans))
 }
@@ -77,7 +80,7 @@ fn details(node: &TuiNode) -> Vec<Line<'static>> {
     lines.push(fact("cost", format!("${:.4}", node.cost_usd)));
     if let Some(step) = &node.step {
         lines.push(fact("job", step.job_id.clone()));
-        lines.push(fact("step", format!("{}  {}", step.task, bar(step.progress))));
+        lines.push(fact("step", format!("{}  {}", step.task, bar(step.progress, step.progress_known))));
     }
     lines
 }

@@ -382,6 +382,8 @@ export interface components {
             task: string;
             /** @description 0 to 1. */
             progress: number;
+            /** @description Whether anything tells how far it is: its units are counted or its parts are planned. If false, `progress` is the least that it can be. */
+            progress_known: boolean;
             /** @description Units done: documents, or children for a coordinator. */
             done: number;
             /** @description 0 while unknown. */
@@ -439,6 +441,8 @@ export interface components {
             activity: components["schemas"]["JobState"];
             /** @description 0 to 1 over the whole tree of jobs. */
             progress: number;
+            /** @description Whether anything tells how far it is: its units are counted or its parts are planned. If false, `progress` is the least that it can be. */
+            progress_known: boolean;
             /** @description What is being done just now. */
             note?: string;
             /** @description The earlier run whose work this one goes on with. */
@@ -598,6 +602,8 @@ export interface components {
             agent: string;
             /** @description 0 to 1. */
             progress: number;
+            /** @description Whether anything tells how far it is: its units are counted or its parts are planned. If false, `progress` is the least that it can be. */
+            progress_known: boolean;
             /** @description Unix seconds. */
             start_time: number;
         };
@@ -1045,6 +1051,8 @@ export interface operations {
                             status: components["schemas"]["AgentStatus"];
                             /** @description 0 to 1. */
                             progress: number;
+                            /** @description Whether anything tells how far it is: its units are counted or its parts are planned. If false, `progress` is the least that it can be. */
+                            progress_known: boolean;
                             /** @description Unix seconds. */
                             start_time: number;
                             /** @description Unix seconds; null while it has not ended. */
@@ -1059,6 +1067,8 @@ export interface operations {
                                 to: number | null;
                                 status: components["schemas"]["AgentStatus"];
                             }[];
+                            /** @description Unix seconds from which on it is not told what the task was at: its run has more events than are read. Absent where the past is whole. */
+                            cut_at?: number;
                         }[];
                         /** @description Whether older tasks of the range were left out. */
                         cut: boolean;

@@ -994,6 +994,8 @@ export interface components {
                 beats: number;
                 note: string;
                 fraction: number;
+                /** @description Whether anything tells how far the job is: its units are counted or its parts are planned. If false, `fraction` is the least that it can be. */
+                known: boolean;
             };
             /** @description Why it failed. */
             error: string | null;

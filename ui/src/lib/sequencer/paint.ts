@@ -125,11 +125,12 @@ function paintNote(
   context.beginPath();
   context.roundRect(x, top, width, height, Math.min(4, width / 2));
   context.fill();
-  if (running) {
+  if (running && task.progress_known) {
     context.globalAlpha = 0.9;
     context.fillRect(x, top, width * task.progress, height);
   }
   context.globalAlpha = 1;
+  if (task.cut_at !== undefined) paintUntold(context, scene, task.cut_at, x, width, top, height);
   for (const wait of task.waits ?? []) paintWait(context, scene, task, wait, x, width, top, height);
   if (task.task_id === selected || task === hovered) {
     context.strokeStyle = colors.text;
@@ -137,6 +138,20 @@ function paintNote(
     context.stroke();
   }
   if (width > 46) paintLabel(context, scene, task, look, x, width, y, running || task.start_time > playhead);
+}
+
+/** The part of a note from which on nothing is told: empty. */
+function paintUntold(
+  context: CanvasRenderingContext2D,
+  scene: SeqScene,
+  cutAt: number,
+  x: number,
+  width: number,
+  top: number,
+  height: number,
+): void {
+  const from = Math.max(x, xOf(scene, cutAt));
+  context.clearRect(from, top + 1, Math.max(0, x + width - from - 1), height - 2);
 }
 
 /** The part of a note in which its task waited: in the colour of what it waited for, and less high. */

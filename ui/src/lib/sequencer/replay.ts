@@ -28,6 +28,8 @@ export function stuck(task: SequencerTask, now: number): boolean {
 export function statusAt(task: SequencerTask, at: number): AgentStatus | null {
   if (at < task.start_time) return null;
   if (task.end_time != null && at >= task.end_time) return task.status;
+  // What is not told is not supposed to be as before.
+  if (task.cut_at !== undefined && at >= task.cut_at) return null;
   const wait = task.waits?.find(({ from, to }) => from <= at && (to === null || at < to));
   return wait?.status ?? "running";
 }
@@ -36,12 +38,13 @@ export function statusAt(task: SequencerTask, at: number): AgentStatus | null {
 export function doingAt(data: Sequencer, serviceId: string, at: number): Doing | null {
   const past = pastOf(data);
   const task = past.tasks.get(serviceId)?.at(at);
-  if (!task) return null;
+  const status = task && statusAt(task, at);
+  if (!status) return null;
   // A crash is seen for the blink of an eye in life; here for a second, so that it is seen at all.
   const crashed = past.crashes.get(serviceId)?.some((crash) => at >= crash && at < crash + 1);
   return {
     task,
-    status: crashed ? "error" : (statusAt(task, at) ?? "running"),
+    status: crashed ? "error" : status,
     progress: progressAt(task, at, data.timestamp),
   };
 }
@@ -120,7 +123,7 @@ function push<T>(lists: Map<string, T[]>, key: string, value: T): void {
 }
 
 function progressAt(task: SequencerTask, at: number, now: number): number | null {
-  return at >= (task.end_time ?? now) ? task.progress : null;
+  return task.progress_known && at >= (task.end_time ?? now) ? task.progress : null;
 }
 
 /** Where the playhead is after `elapsed_s` of watching; it stops at `end`. */

@@ -46,6 +46,24 @@ describe("replay", () => {
     expect(statusAt({ ...asked, end_time: 40, status: "down" }, 40)).toBe("down");
   });
 
+  it("supposes nothing where the past is cut", () => {
+    const waits = [{ from: 32, to: 36, status: "paused" as const }];
+    const cut = task("t", "a", 30, 90, { waits, cut_at: 36 });
+    expect([31, 35, 36, 50, 90].map((at) => statusAt(cut, at))).toEqual([
+      "running",
+      "paused",
+      null,
+      null,
+      "done",
+    ]);
+    expect(stateAt(sequencer([cut]), 50).size).toBe(0);
+  });
+
+  it("tells no progress that nobody knows", () => {
+    const thinking = task("t", "a", 30, null, { progress: 0, progress_known: false });
+    expect(stateAt(sequencer([thinking]), 100).get("a")?.progress).toBeNull();
+  });
+
   it("shows a crash for a second", () => {
     const crashed: Sequencer = { ...data, marks: [{ at: 16, agent_id: "agent-b", kind: "crashed" }] };
     expect(stateAt(crashed, 16.5).get("b")?.status).toBe("error");
