@@ -49,6 +49,21 @@ export function href(page: PageName, item?: string | null, query: Query = {}): s
   return search ? `${path}?${search}` : path;
 }
 
+/** What of a page's address is a filter: it stays with the page while one looks at another. */
+const FILTERS: Partial<Record<PageName, readonly string[]>> = {
+  tree: ["q", "closed", "view"],
+  sequencer: ["hours", "speed", "solo", "mute", "all", "tree"],
+  jobs: ["state"],
+  traces: ["agent", "kind", "outcome", "ms", "self"],
+  services: ["q", "state"],
+  costs: ["window"],
+  alerts: ["severity"],
+};
+
+export function filtersOf({ page, query }: Route): Query {
+  return Object.fromEntries((FILTERS[page] ?? []).map((name) => [name, query[name]]));
+}
+
 function safeDecode(part: string): string {
   try {
     return decodeURIComponent(part);

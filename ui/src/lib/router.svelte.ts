@@ -1,11 +1,14 @@
 // Where the operator is: the address is the only store of a page's state.
 
-import { href, parse, type PageName, type Query, type Route } from "./route";
+import { filtersOf, href, parse, type PageName, type Query, type Route } from "./route";
 
 class Router {
   route: Route | null = $state.raw(parse(location.pathname, location.search));
+  /** The filters that each page was left with. */
+  readonly #filters = new Map<PageName, Query>();
 
   constructor() {
+    this.#remember();
     addEventListener("popstate", () => this.#read());
   }
 
@@ -18,6 +21,13 @@ class Router {
     if (address !== location.pathname + location.search) history.pushState(null, "", address);
     this.#read();
     scrollTo(0, 0);
+  }
+
+  /** The address of a page as it was left: with its filters, without what was open in it. */
+  home(page: PageName): string {
+    // Read, so that links follow: the filters change with the address only.
+    void this.route;
+    return href(page, null, this.#filters.get(page));
   }
 
   get query(): Record<string, string> {
@@ -54,6 +64,11 @@ class Router {
 
   #read(): void {
     this.route = parse(location.pathname, location.search);
+    this.#remember();
+  }
+
+  #remember(): void {
+    if (this.route) this.#filters.set(this.route.page, filtersOf(this.route));
   }
 }
 

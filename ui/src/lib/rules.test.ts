@@ -17,7 +17,7 @@ import {
 import { firstOf } from "./paging";
 import { best, score } from "./match";
 import { applyEvent, gap, sentence, urgencyMs } from "./reduce";
-import { href, parse } from "./route";
+import { filtersOf, href, parse } from "./route";
 import { DEFAULTS, readSettings } from "./settings";
 import { byState, isOutside, meant } from "./services";
 import { Limiter, noteOf } from "./sound/notes";
@@ -431,5 +431,15 @@ describe("sound", () => {
     expect([0.3, 0.4, 0.6, 0.6].map((progress) => quarters.passed(at(progress)).length)).toEqual([
       0, 0, 1, 0,
     ]);
+  });
+});
+
+describe("what a page was left with", () => {
+  it("keeps filters, and not what was open", () => {
+    const left = parse("/jobs/ingest-1", "?state=failed&step=x&wide=true");
+    expect(left && href("jobs", null, filtersOf(left))).toBe("/jobs?state=failed");
+    const traces = parse("/traces", "?agent=chunk&ms=100&crash=3");
+    expect(traces && href("traces", null, filtersOf(traces))).toBe("/traces?agent=chunk&ms=100");
+    expect(filtersOf({ page: "settings", item: null, query: { x: "1" } })).toEqual({});
   });
 });

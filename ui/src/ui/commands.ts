@@ -21,7 +21,7 @@ function pages(): Command[] {
   return PAGE_NAMES.map((name) => ({
     title: PAGES[name].title,
     hint: `page · g ${PAGES[name].key}`,
-    run: () => router.go(name),
+    run: () => router.open(router.home(name)),
   }));
 }
 
