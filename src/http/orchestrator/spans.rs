@@ -15,6 +15,7 @@ use crate::actors::jobs::finalize::TRACE_FILE;
 use crate::domain::ids::JobId;
 use crate::domain::time::Timestamp;
 use crate::domain::trace::{SpanId, TraceId};
+use crate::http::check::RequestChecks;
 use crate::http::extract::{ContractPath, ContractQuery};
 use crate::http::list::{ListLimits, ListParams};
 use crate::http::{ApiError, ApiResult};
@@ -26,16 +27,18 @@ const TRACE_LIMITS: ListLimits = ListLimits { default: SPAN_LIMITS.max, ..SPAN_L
 /// Pages of crashes; one can hold every crash that is kept.
 const CRASH_LIMITS: ListLimits = ListLimits { default: 50, max: crashes::KEPT_CRASHES };
 
-#[derive(Deserialize)]
+/// The filters of spans: the one rule for lists, traces and crashes.
+#[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SpansQuery {
     job: Option<JobId>,
+    /// Part of the name of the sender or the receiver.
     agent: Option<String>,
     since: Option<Timestamp>,
     /// Part of the message's kind.
     kind: Option<String>,
     outcome: Option<String>,
-    /// Least time in hand, in milliseconds.
+    /// Least time in hand, in milliseconds; of a message still in hand, so far.
     min_ms: Option<u64>,
     /// Without the daemon's care for itself.
     work_only: Option<bool>,
@@ -46,20 +49,30 @@ pub(super) struct SpansQuery {
 }
 
 impl SpansQuery {
-    fn matches(&self, span: &FrozenSpan) -> bool {
+    fn matches(&self, span: &FrozenSpan, now: Timestamp) -> bool {
         let is_bad = !matches!(&*span.outcome, "ok" | "open");
-        self.agent.as_ref().is_none_or(|agent| span.to == *agent || span.from == *agent)
+        let so_far = || Some(u64::try_from(now.since(span.started_at?).as_micros()).unwrap_or(u64::MAX));
+        let run_us = span.run_us.or_else(|| so_far().filter(|_| span.outcome == "open"));
+        let is_agents = |agent: &String| has_letters(&span.to, agent) || has_letters(&span.from, agent);
+        self.agent.as_ref().is_none_or(is_agents)
             && self.since.is_none_or(|since| span.queued_at >= since)
             && self.kind.as_ref().is_none_or(|kind| has_letters(&span.kind, kind))
             && self.outcome.as_ref().is_none_or(|outcome| span.outcome == *outcome)
-            && self.min_ms.is_none_or(|least| span.run_us.is_some_and(|run| run >= least * 1000))
+            && self.min_ms.is_none_or(|least| run_us.is_some_and(|run| run >= least.saturating_mul(1000)))
             && (self.work_only != Some(true) || is_bad || !is_housekeeping(&span.kind))
     }
 }
 
 /// Whether a text has these letters, large or small.
 fn has_letters(text: &str, wanted: &str) -> bool {
-    text.to_lowercase().contains(&wanted.to_lowercase())
+    text.to_lowercase().contains(&wanted.trim().to_lowercase())
+}
+
+/// A filter within one trace, which has its job.
+fn within(query: &SpansQuery) -> ApiResult<()> {
+    let mut checks = RequestChecks::query();
+    checks.that("job", query.job.is_none(), "is no filter here: the address says of what the spans are");
+    checks.done()
 }
 
 /// Whether a message is one of those by which the daemon looks after itself, all the time.
@@ -72,13 +85,17 @@ pub(super) async fn by_trace(
     State(state): State<OrchestratorApi>,
     params: ListParams,
     ContractPath(trace): ContractPath<TraceId>,
+    ContractQuery(query): ContractQuery<SpansQuery>,
 ) -> ApiResult<Json<Value>> {
-    let spans = live(&state, |record| record.trace == trace);
+    within(&query)?;
+    let mut spans = live(&state, |record| record.trace == trace);
     if spans.is_empty() {
         return Err(ApiError::not_found(format!(
             "trace `{trace}` is not in memory; look up the trace of an ended run by its job"
         )));
     }
+    let now = Timestamp::now();
+    spans.retain(|span| query.matches(span, now));
     answer(&state, &params, TRACE_LIMITS, spans)
 }
 
@@ -91,7 +108,8 @@ pub(super) async fn find(
         Some(id) => of_job(&state, id)?,
         None => live(&state, |_| true),
     };
-    spans.retain(|span| query.matches(span));
+    let now = Timestamp::now();
+    spans.retain(|span| query.matches(span, now));
     answer(&state, &params, SPAN_LIMITS, spans)
 }
 
@@ -176,9 +194,14 @@ fn headline(crash: &CrashRecord) -> Value {
 pub(super) async fn crash(
     State(state): State<OrchestratorApi>,
     ContractPath(id): ContractPath<u64>,
+    ContractQuery(query): ContractQuery<SpansQuery>,
 ) -> ApiResult<Json<CrashRecord>> {
+    within(&query)?;
     let found = crashes::get(&state.store, id)?;
-    found.map(Json).ok_or_else(|| ApiError::not_found(format!("no crash {id}")))
+    let mut crash = found.ok_or_else(|| ApiError::not_found(format!("no crash {id}")))?;
+    let at = crash.at;
+    crash.spans.retain(|span| query.matches(span, at));
+    Ok(Json(crash))
 }
 
 #[cfg(test)]
@@ -202,6 +225,8 @@ mod tests {
         }
     }
 
+    const NOW: Timestamp = Timestamp::from_millis(5000);
+
     fn query(text: &str) -> SpansQuery {
         serde_html_form::from_str(text).unwrap()
     }
@@ -209,23 +234,37 @@ mod tests {
     #[test]
     fn a_span_fits_all_filters_or_is_left_out() {
         let call = span("POST /v1/chat/completions", "ok", Some(2_500));
-        for fits in ["", "kind=/V1", "outcome=ok", "min_ms=2", "agent=architect&limit=5", "work_only=true"] {
-            assert!(query(fits).matches(&call), "{fits}");
+        for fits in [
+            "",
+            "kind=/V1",
+            "outcome=ok",
+            "min_ms=2",
+            "agent=architect&limit=5",
+            "agent=DIRECTOR",
+            "agent=%20arch%20",
+            "work_only=true",
+        ] {
+            assert!(query(fits).matches(&call, NOW), "{fits}");
         }
         for other in ["kind=invoke", "outcome=crashed", "min_ms=3", "agent=x", "since=1970-01-01T00:00:02Z"] {
-            assert!(!query(other).matches(&call), "{other}");
+            assert!(!query(other).matches(&call, NOW), "{other}");
         }
-        assert!(!query("min_ms=0").matches(&span("look", "open", None)), "nobody knows how long it will be");
+        let waits = span("look", "open", None);
+        assert!(!query("min_ms=0").matches(&waits, NOW), "it is in nobody's hand");
+        let in_hand = FrozenSpan { started_at: Some(Timestamp::from_millis(2000)), ..waits };
+        assert!(query("min_ms=3000").matches(&in_hand, NOW), "so far");
+        assert!(!query("min_ms=3001").matches(&in_hand, NOW));
     }
 
     #[test]
     fn housekeeping_is_left_out_where_it_went_well() {
         let wanted = query("work_only=true");
         assert!(
-            !wanted.matches(&span("beat", "ok", Some(1))) && !wanted.matches(&span("GET /jobs", "ok", None))
+            !wanted.matches(&span("beat", "ok", Some(1)), NOW)
+                && !wanted.matches(&span("GET /jobs", "ok", None), NOW)
         );
-        assert!(wanted.matches(&span("beat", "crashed", Some(1))));
-        assert!(query("work_only=false").matches(&span("beat", "ok", Some(1))));
+        assert!(wanted.matches(&span("beat", "crashed", Some(1)), NOW));
+        assert!(query("work_only=false").matches(&span("beat", "ok", Some(1)), NOW));
     }
 
     #[test]

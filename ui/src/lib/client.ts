@@ -222,9 +222,10 @@ export const traces = {
       const found = await orders.read("/trace", { query: { ...query, ...page } });
       return { ...found, items: found.spans };
     }),
-  one: async (trace_id: string) => (await orders.read("/trace/{trace_id}", { path: { trace_id } })).spans,
+  one: async (trace_id: string, query: TraceQuery = {}) =>
+    (await orders.read("/trace/{trace_id}", { path: { trace_id }, query })).spans,
   crashes: async () => (await orders.read("/crashes", { query: { limit: 50 } })).crashes,
-  crash: (id: number) => orders.read("/crashes/{id}", { path: { id } }),
+  crash: (id: number, query: TraceQuery = {}) => orders.read("/crashes/{id}", { path: { id }, query }),
 };
 
 export const approvals = {

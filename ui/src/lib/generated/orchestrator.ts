@@ -1880,6 +1880,18 @@ export interface operations {
     getTrace: {
         parameters: {
             query?: {
+                /** @description To or from an agent whose name contains this text. */
+                agent?: string;
+                /** @description Queued at or after this time. */
+                since?: string;
+                /** @description Only messages whose kind contains this text. */
+                kind?: string;
+                /** @description Only messages that ended so. */
+                outcome?: string;
+                /** @description Only messages that were in hand for so many milliseconds at least; of those still in hand, so far. */
+                min_ms?: number;
+                /** @description Without the messages by which the daemon looks after itself, unless they went wrong. */
+                work_only?: boolean;
                 /** @description At most so many a page; a higher number is lowered to the maximum. */
                 limit?: number;
                 /** @description `next_cursor` of the page before, as it is; left out for the first page. */
@@ -1911,7 +1923,7 @@ export interface operations {
             query?: {
                 /** @description Of this job. */
                 job?: string;
-                /** @description To or from this agent. */
+                /** @description To or from an agent whose name contains this text. */
                 agent?: string;
                 /** @description Queued at or after this time. */
                 since?: string;
@@ -1919,7 +1931,7 @@ export interface operations {
                 kind?: string;
                 /** @description Only messages that ended so. */
                 outcome?: string;
-                /** @description Only messages that were in hand for so many milliseconds at least. */
+                /** @description Only messages that were in hand for so many milliseconds at least; of those still in hand, so far. */
                 min_ms?: number;
                 /** @description Without the messages by which the daemon looks after itself, unless they went wrong. */
                 work_only?: boolean;
@@ -1986,7 +1998,20 @@ export interface operations {
     };
     getCrash: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description To or from an agent whose name contains this text. */
+                agent?: string;
+                /** @description Queued at or after this time. */
+                since?: string;
+                /** @description Only messages whose kind contains this text. */
+                kind?: string;
+                /** @description Only messages that ended so. */
+                outcome?: string;
+                /** @description Only messages that were in hand for so many milliseconds at least; of those still in hand, so far. */
+                min_ms?: number;
+                /** @description Without the messages by which the daemon looks after itself, unless they went wrong. */
+                work_only?: boolean;
+            };
             header?: never;
             path: {
                 /** @description Its number. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { span } from "../testing";
-import { passes, traceLines, waterfall } from "./waterfall";
+import { traceLines, waterfall } from "./waterfall";
 
 describe("waterfall", () => {
   it("nests by cause, in the order of time", () => {
@@ -47,7 +47,6 @@ describe("waterfall", () => {
     expect(falls[1]).toMatchObject({ queuedAt: 20, startedAt: 20, endedAt: 20 });
     expect(total).toBe(30);
     expect(traceLines([open])[0]).toMatchObject({ bad: 0, ms: 0 });
-    expect(passes(open, { agent: "", kind: "", outcome: "open", slowerThan: 1000 })).toBe(true);
   });
 
   it("bears a chain as long as the ring", () => {
@@ -58,16 +57,7 @@ describe("waterfall", () => {
   });
 });
 
-describe("filters and lines", () => {
-  const any = { agent: "", kind: "", outcome: "", slowerThan: 0 };
-  it("let through what fits all of them", () => {
-    const one = span("a", null, 0, 0, 50, { to: "chunker", kind: "reconcile" });
-    expect(passes(one, any)).toBe(true);
-    expect(passes(one, { ...any, agent: "chunk", kind: "REC", slowerThan: 50 })).toBe(true);
-    expect(passes(one, { ...any, slowerThan: 51 })).toBe(false);
-    expect(passes(one, { ...any, outcome: "crashed" })).toBe(false);
-  });
-
+describe("lines", () => {
   it("make one line of each trace, newest first", () => {
     const lines = traceLines([
       span("a", null, 0, 0, 10),

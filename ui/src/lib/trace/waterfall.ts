@@ -78,24 +78,6 @@ export function isBad(span: Span): boolean {
   return span.outcome !== "ok" && span.outcome !== "open";
 }
 
-export interface SpanFilter {
-  agent: string;
-  kind: string;
-  outcome: string;
-  /** Least run time in milliseconds. */
-  slowerThan: number;
-}
-
-export function passes(span: Span, filter: SpanFilter): boolean {
-  const has = (text: string, wanted: string) => text.toLowerCase().includes(wanted.trim().toLowerCase());
-  return (
-    (has(span.to, filter.agent) || has(span.from, filter.agent)) &&
-    has(span.kind, filter.kind) &&
-    (filter.outcome === "" || span.outcome === filter.outcome) &&
-    (span.run_us === null || span.run_us / 1000 >= filter.slowerThan)
-  );
-}
-
 /** One line for a trace in a list of traces. */
 export interface TraceLine {
   traceId: string;
