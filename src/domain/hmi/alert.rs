@@ -1,5 +1,8 @@
 //! Alerts for an operator: one form for missed heartbeats, budgets and clients' broadcasts.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -52,6 +55,55 @@ impl HmiAlert {
         Self { severity: severity(&kind, data), message, timestamp, target: target.map(str::to_owned), kind }
     }
 }
+
+/// All alerts of one cause as one, which is at what the newest of them tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AlertGroup {
+    #[serde(flatten)]
+    pub newest: HmiAlert,
+    /// How many alerts it was.
+    pub times: usize,
+    /// Time of the first of them.
+    pub since: String,
+    /// Whether the trouble lasts, as far as anything tells.
+    #[serde(rename = "open")]
+    pub is_open: bool,
+}
+
+impl AlertGroup {
+    /// Alerts, newest first, by cause: one service, however it came down and back, or one kind of trouble with
+    /// one subject. What is said with each is the caller's for the newest of the group.
+    pub fn of_all<T>(alerts: impl IntoIterator<Item = (T, HmiAlert)>) -> Vec<(T, Self)> {
+        let mut groups: Vec<(T, Self)> = Vec::new();
+        let mut known: HashMap<(String, String), usize> = HashMap::new();
+        for (with, alert) in alerts {
+            match known.entry(cause(&alert)) {
+                Entry::Occupied(group) => {
+                    let (_, group) = &mut groups[*group.get()];
+                    group.times += 1;
+                    group.since = alert.timestamp;
+                }
+                Entry::Vacant(place) => {
+                    place.insert(groups.len());
+                    let (since, is_open) = (alert.timestamp.clone(), alert.severity != AlertSeverity::Info);
+                    groups.push((with, Self { newest: alert, times: 1, since, is_open }));
+                }
+            }
+        }
+        groups
+    }
+}
+
+/// By what alerts are one: the trouble, and its subject or, where none is named, what is said.
+fn cause(alert: &HmiAlert) -> (String, String) {
+    let is_of_service = SERVICE_ALERTS.contains(&&*alert.kind);
+    let trouble = if is_of_service { "service" } else { &alert.kind };
+    (trouble.to_owned(), alert.target.as_ref().unwrap_or(&alert.message).clone())
+}
+
+/// The stages of a service that comes down and back.
+const SERVICE_ALERTS: [&str; 4] =
+    ["heartbeat_miss", "service_down", "service_deregistered", "heartbeat_restored"];
 
 fn text<'d>(data: &'d Map<String, Value>, names: &[&str]) -> Option<&'d str> {
     names.iter().find_map(|name| data.get(*name)?.as_str())
@@ -157,6 +209,41 @@ mod tests {
         assert_eq!((&*full.message, full.target.as_deref()), ("mailer: queue full", Some("mailer")));
         let one = HeartbeatAlert { count: None, ..many };
         assert_eq!(one.id_of_many(), None);
+    }
+
+    #[test]
+    fn a_service_that_comes_down_is_one_alert_until_it_is_back() {
+        let told = |kind: &str, service: &str, second: i64| {
+            let data = json!({ "alert_type": kind, "service_name": service, "missed_beats": 1 });
+            let event = SwarmEventDraft::new(kind::ALERT, data);
+            HmiAlert::of(&event.numbered(1, Timestamp::from_millis(second * 1000)))
+        };
+        let disk = alert(json!({ "alert_type": "disk", "message": "the disk is full" }));
+        let mut alerts = vec![
+            told("service_deregistered", "x", 9),
+            told("service_down", "y", 8),
+            disk.clone(),
+            told("service_down", "x", 6),
+            told("heartbeat_miss", "y", 5),
+            alert(json!({ "alert_type": "disk", "message": "the disk is slow" })),
+            told("heartbeat_miss", "x", 3),
+            disk,
+        ];
+        let groups = |alerts: &[HmiAlert]| AlertGroup::of_all(alerts.iter().cloned().enumerate());
+        let found = groups(&alerts);
+        let shown: Vec<_> =
+            found.iter().map(|(first, one)| (*first, &*one.newest.kind, one.times, one.is_open)).collect();
+        let expected = [
+            (0, "service_deregistered", 3, true),
+            (1, "service_down", 2, true),
+            (2, "disk", 2, true),
+            (5, "disk", 1, true),
+        ];
+        assert_eq!(shown, expected);
+        assert_eq!(found[0].1.since, "1970-01-01T00:00:03.000Z");
+        alerts.insert(0, told("heartbeat_restored", "y", 12));
+        let found = groups(&alerts);
+        assert_eq!((found.len(), found[0].1.times, found[0].1.is_open), (4, 3, false), "y is back");
     }
 
     #[test]

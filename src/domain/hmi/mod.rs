@@ -10,7 +10,7 @@ pub mod progress;
 pub mod status;
 pub mod waiting;
 
-pub use alert::{AlertSeverity, HmiAlert};
+pub use alert::{AlertGroup, AlertSeverity, HmiAlert};
 pub use status::{
     ActorLifecycle, ActorSigns, AgentHealth, AgentStanding, AgentStatus, AgentWork, DecisionMaker, JobSigns,
 };

@@ -1,4 +1,4 @@
-//! `GET /api/alerts`: the alerts of the last day, from the event stream.
+//! `GET /api/alerts`: the alerts of the last day, one for each cause, from the event stream.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::HmiApi;
 use crate::actors::event_stream::EventStreamHandle;
-use crate::domain::hmi::{AlertSeverity, HmiAlert};
+use crate::domain::hmi::{AlertGroup, AlertSeverity, HmiAlert};
 use crate::domain::time::Timestamp;
 use crate::http::ApiResult;
 use crate::http::extract::ContractQuery;
@@ -24,10 +24,17 @@ const MOST: usize = 100;
 const LIMITS: ListLimits = ListLimits { default: MOST, ..ListLimits::USUAL };
 
 /// The newest alerts, newest first, and how many there are in all.
-pub(super) fn newest(events: &EventStreamHandle, now: Timestamp) -> (Vec<HmiAlert>, usize) {
+pub(super) fn newest(events: &EventStreamHandle, now: Timestamp) -> (Vec<AlertGroup>, usize) {
+    let all = by_cause(events, now);
+    let total = all.len();
+    (all.into_iter().take(MOST).map(|(_, group)| group).collect(), total)
+}
+
+/// The alerts by cause, each with the number of its newest event.
+fn by_cause(events: &EventStreamHandle, now: Timestamp) -> Vec<(u64, AlertGroup)> {
     let all = events.cache().alerts(since(now), usize::MAX);
-    let newest = all.iter().take(MOST).filter_map(|sent| sent.event()).map(|event| HmiAlert::of(&event));
-    (newest.collect(), all.len())
+    let told = all.iter().filter_map(|sent| sent.event()).map(|event| (event.seq, HmiAlert::of(&event)));
+    AlertGroup::of_all(told)
 }
 
 fn since(now: Timestamp) -> Timestamp {
@@ -59,9 +66,8 @@ pub(super) async fn alerts(
     params: ListParams,
     ContractQuery(filter): ContractQuery<AlertFilter>,
 ) -> ApiResult<Json<Value>> {
-    let all = hmi.events.cache().alerts(since(Timestamp::now()), usize::MAX);
-    let matching = all.iter().filter_map(|sent| sent.event()).map(|event| (event.seq, HmiAlert::of(&event)));
-    let matching = matching.filter(|(_, alert)| filter.matches(alert)).collect();
+    let mut matching = by_cause(&hmi.events, Timestamp::now());
+    matching.retain(|(_, group)| filter.matches(&group.newest));
     let page = params.cut(LIMITS, matching, |(seq, _)| Reverse(*seq))?;
-    Ok(Json(page.map(|(_, alert)| alert).answer("alerts")))
+    Ok(Json(page.map(|(_, group)| group).answer("alerts")))
 }

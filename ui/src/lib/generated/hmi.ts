@@ -543,6 +543,12 @@ export interface components {
             timestamp: string;
             /** @description An agent, service, job or scope. */
             target: string | null;
+            /** @description How many alerts of this cause came; the fields above are those of the newest. */
+            times: number;
+            /** @description Time of the first of them. */
+            since: string;
+            /** @description Whether the trouble lasts, as far as anything tells. */
+            open: boolean;
         };
         Quota: {
             total_capacity: number;
@@ -945,7 +951,7 @@ export interface operations {
                         jobs_total: number;
                         /** @description Pending ones, oldest first. */
                         approvals: components["schemas"]["LiveApproval"][];
-                        /** @description Of the last 24 h, newest first. */
+                        /** @description Of the last 24 h, one for each cause (a service, a kind of trouble with its subject), newest first. */
                         alerts: components["schemas"]["Alert"][];
                         /** @description Alerts of the last 24 h; `alerts` has the newest. */
                         alerts_total: number;
@@ -1250,7 +1256,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Of the last 24 h, newest first. */
+            /** @description Of the last 24 h, one for each cause (a service, a kind of trouble with its subject), newest first. */
             200: {
                 headers: {
                     traceparent: components["headers"]["traceparent"];
