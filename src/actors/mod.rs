@@ -18,6 +18,7 @@ pub mod heartbeat_monitor;
 pub mod invoker;
 pub mod jobs;
 pub mod jobs_snapshot;
+pub mod lives;
 pub mod mail_folders;
 pub mod otlp;
 pub mod provider_router;

@@ -22,6 +22,7 @@ use crate::actors::address_book::AddressBook;
 use crate::actors::agent::trees_below;
 use crate::actors::gateway::GatewayHandle;
 use crate::actors::jobs::{AttemptTable, JobBook, JobSettings, JobsShared, PaceCache, PastCache};
+use crate::actors::lives::OwnLife;
 use crate::actors::resource_manager::ResourceHandle;
 use crate::actors::tasks;
 use crate::config::{IngestConfig, SwarmConfig};
@@ -50,6 +51,7 @@ pub struct RunningDaemon {
     shutdown: CancellationToken,
     refusals: Vec<DefinitionRefusal>,
     workdir_lock: WorkdirLock,
+    life: OwnLife,
 }
 
 /// What a daemon stands on.
@@ -105,6 +107,8 @@ impl RunningDaemon {
             Err(error) if is_damage(&error) => return Err(damage::explained(error, file, backups).await),
             Err(error) => return Err(error),
         };
+        // Before a port answers, so that whoever asks is told of the time before.
+        let life = OwnLife::begin(&store).await;
         for refusal in &refusals {
             tracing::warn!(%refusal, "an agent's definition was refused");
         }
@@ -147,7 +151,7 @@ impl RunningDaemon {
                 });
             }
         };
-        Ok(Self { root, store, system, jobs, resources, gateway, shutdown, refusals, workdir_lock })
+        Ok(Self { root, store, system, jobs, resources, gateway, shutdown, refusals, workdir_lock, life })
     }
 
     #[must_use]
@@ -191,6 +195,7 @@ impl RunningDaemon {
         let ended = tokio::select! {
             () = shutdown.cancelled() => DaemonEnd::Asked,
             over = self.root.ended() => DaemonEnd::GaveUp(over),
+            never = self.life.go_on() => match never {},
         };
         self.shutdown.cancel();
         if ended == DaemonEnd::Asked {
@@ -198,6 +203,7 @@ impl RunningDaemon {
             if let Err(error) = self.jobs.book.forget_losses().await {
                 tracing::warn!(%error, "this stop counts as a loss of the steps that it met");
             }
+            self.life.end().await;
         }
         let is_stores = self.store.metrics().failed_reads > 0;
         let closed = self.store.close().await.context("close the store");

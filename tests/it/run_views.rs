@@ -1,6 +1,7 @@
 //! One run through every door: its activity and its progress are the same wherever one looks, and stay.
 
 use pas::domain::ids::JobId;
+use pas::domain::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::{Api, Place, http_client, until};
@@ -127,5 +128,35 @@ async fn what_a_person_can_end_is_shown_before_what_waits_by_itself() {
         (hmi(api, "/api/live").await["current"]["task_id"] == *asks).then_some(())
     })
     .await;
+    swarm.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_past_knows_when_the_daemon_was_down() {
+    let place = Place::with_documents(2);
+    let swarm = place.start().await;
+    assert_eq!(
+        hmi(&swarm.api, "/api/sequencer").await["down"],
+        Value::Null,
+        "a first life has nothing before it"
+    );
+    let up = Timestamp::now().as_millis() as f64 / 1000.0;
+    swarm.stop().await;
+    let stopped = Timestamp::now().as_millis() as f64 / 1000.0;
+    let process = place.start_process().await;
+    let down = hmi(&process.api, "/api/sequencer").await["down"].clone();
+    assert_eq!((down.as_array().unwrap().len(), &down[0]["stopped"]), (1, &json!(true)), "{down}");
+    let (from, to) = (down[0]["from"].as_f64().unwrap(), down[0]["to"].as_f64().unwrap());
+    assert!(up <= from && from <= stopped && stopped <= to, "{up} {stopped}: {down}");
+    let began = to;
+    process.kill();
+
+    let swarm = place.start().await;
+    let down = hmi(&swarm.api, "/api/sequencer").await["down"].clone();
+    assert_eq!((down.as_array().unwrap().len(), &down[1]["stopped"]), (2, &json!(false)), "{down}");
+    assert!(
+        down[1]["from"].as_f64().unwrap() >= began && down[1]["to"].as_f64() > down[1]["from"].as_f64(),
+        "{down}"
+    );
     swarm.stop().await;
 }

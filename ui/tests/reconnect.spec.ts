@@ -2,7 +2,24 @@
 
 import { PORTS } from "./daemon";
 import { expect, test } from "./fixtures";
-import { live, open } from "./helpers";
+import { live, open, SHOTS } from "./helpers";
+
+test("the time in which the daemon was down is drawn as such", async ({ page, daemon }) => {
+  test.setTimeout(120_000);
+  let since = 0;
+  await daemon.restart(() => {
+    since = Date.now() / 1000;
+    return new Promise((resolve) => setTimeout(resolve, 3000));
+  });
+  const at = since + 1;
+  await open(page, `/sequencer?at=${at}&from=${since - 20}&to=${since + 15}`);
+  await expect(page.getByText("The daemon was down")).toBeVisible();
+  await expect(page.getByText("0 tasks under way at the playhead")).toBeVisible();
+  await page.screenshot({ path: `${SHOTS}/down-sequencer.png` });
+  await page.getByRole("link", { name: "The tree at this moment" }).click();
+  await expect(page.getByText(/The daemon was down at/)).toBeVisible();
+  await page.screenshot({ path: `${SHOTS}/down-tree.png` });
+});
 
 test("no event is lost when the daemon is killed and comes back", async ({ page, daemon }) => {
   test.setTimeout(120_000);

@@ -17,6 +17,7 @@ use super::tree::TreeFacts;
 use super::work::{LiveJobs, seconds};
 use crate::actors::crashes;
 use crate::actors::jobs::book::JobBook;
+use crate::actors::lives::{self, DownTime};
 use crate::domain::hmi::AgentStatus;
 use crate::domain::hmi::past::{IdleSpan, IdleTimes};
 use crate::domain::hmi::progress::RunProgress;
@@ -96,12 +97,16 @@ fn state_document(hmi: &HmiApi, range: SequencerRange) -> ApiResult<Value> {
     });
     let (tasks, cut) = tasks(hmi, range)?;
     let marks = marks(hmi, range)?;
+    let down = lives::down_times(&hmi.store, range.since, range.until)?;
     let mut answer = json!({
         "timestamp": seconds(now.at),
         "agents": agents.collect::<Vec<_>>(),
         "tasks": tasks,
         "cut": cut,
     });
+    if !down.is_empty() {
+        answer["down"] = json!(down.into_iter().map(SequencerGap::from).collect::<Vec<_>>());
+    }
     if !marks.is_empty() {
         answer["marks"] = json!(marks);
     }
@@ -209,6 +214,21 @@ fn wait(span: &IdleSpan) -> SequencerWait {
         from: seconds(span.from),
         to: span.to.map(seconds),
         status: AgentStatus::of_job(span.activity),
+    }
+}
+
+/// A time in which the daemon was down, so that nobody worked.
+#[derive(Debug, Serialize)]
+struct SequencerGap {
+    from: f64,
+    to: f64,
+    /// Whether it had been stopped in order.
+    stopped: bool,
+}
+
+impl From<DownTime> for SequencerGap {
+    fn from(down: DownTime) -> Self {
+        Self { from: seconds(down.from), to: seconds(down.to), stopped: down.is_stopped }
     }
 }
 

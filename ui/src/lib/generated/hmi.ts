@@ -1085,6 +1085,15 @@ export interface operations {
                             /** @enum {string} */
                             kind: "crashed" | "hung" | "restarted";
                         }[];
+                        /** @description When the daemon was down within the range, oldest first: nobody worked then. Absent where it was always up. */
+                        down?: {
+                            /** @description Unix seconds: when it was last seen. */
+                            from: number;
+                            /** @description Unix seconds: when it was up again. */
+                            to: number;
+                            /** @description Whether it had been stopped in order; else it was killed, or the machine was. */
+                            stopped: boolean;
+                        }[];
                     };
                 };
             };

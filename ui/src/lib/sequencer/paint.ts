@@ -51,6 +51,7 @@ export function paintSequencer(context: CanvasRenderingContext2D, scene: SeqScen
   context.clip();
   paintGrid(context, scene);
   for (let index = first; index < last; index += 1) paintNotes(context, scene, index);
+  paintDown(context, scene);
   paintMarks(context, scene, first, last);
   paintPlayhead(context, scene);
   context.restore();
@@ -138,6 +139,42 @@ function paintNote(
     context.stroke();
   }
   if (width > 46) paintLabel(context, scene, task, look, x, width, y, running || task.start_time > playhead);
+}
+
+/** Where the daemon was down no note is drawn, and it is said why. */
+function paintDown(context: CanvasRenderingContext2D, scene: SeqScene): void {
+  const { colors, names, width, height } = scene;
+  for (const { from, to, stopped } of scene.data.down ?? []) {
+    const [left, right] = [Math.max(names, xOf(scene, from)), Math.min(width, xOf(scene, to))];
+    if (right < names || left > width) continue;
+    const wide = Math.max(2, right - left);
+    context.fillStyle = colors.bg;
+    context.fillRect(left, AXIS, wide, height - AXIS);
+    context.save();
+    context.beginPath();
+    context.rect(left, AXIS, wide, height - AXIS);
+    context.clip();
+    context.beginPath();
+    for (let x = left - height; x < left + wide; x += 9) {
+      context.moveTo(x, height);
+      context.lineTo(x + height, 0);
+    }
+    context.strokeStyle = stopped ? colors.dim : colors.error;
+    context.globalAlpha = 0.4;
+    context.lineWidth = 1;
+    context.stroke();
+    context.restore();
+    const words = stopped ? "daemon stopped" : "daemon down";
+    context.font = "600 11px system-ui, sans-serif";
+    if (wide < context.measureText(words).width + 12) continue;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    const [middle, half] = [left + wide / 2, context.measureText(words).width / 2 + 5];
+    context.fillStyle = colors.bg;
+    context.fillRect(middle - half, AXIS + 6, half * 2, 18);
+    context.fillStyle = stopped ? colors.text : colors.error;
+    context.fillText(words, middle, AXIS + 15);
+  }
 }
 
 /** The part of a note from which on nothing is told: empty. */

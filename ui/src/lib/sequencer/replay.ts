@@ -34,8 +34,16 @@ export function statusAt(task: SequencerTask, at: number): AgentStatus | null {
   return wait?.status ?? "running";
 }
 
+export type Gap = NonNullable<Sequencer["down"]>[number];
+
+/** The time about `at` in which the daemon was down: nobody did anything then. */
+export function downAt(data: Sequencer, at: number): Gap | null {
+  return data.down?.find(({ from, to }) => from <= at && at < to) ?? null;
+}
+
 /** What an agent was doing at `at`: the newest of its tasks under way, else null. */
 export function doingAt(data: Sequencer, serviceId: string, at: number): Doing | null {
+  if (downAt(data, at)) return null;
   const past = pastOf(data);
   const task = past.tasks.get(serviceId)?.at(at);
   const status = task && statusAt(task, at);

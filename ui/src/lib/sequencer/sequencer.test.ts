@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Sequencer } from "../api";
 import { sequencer, task } from "../testing";
-import { advance, nextEdge, stateAt, statusAt, stuck } from "./replay";
+import { advance, downAt, nextEdge, stateAt, statusAt, stuck } from "./replay";
 import { extent, lastBurst, panned, seqRows, taskAt, zoomed } from "./rows";
 
 const data = sequencer([
@@ -57,6 +57,15 @@ describe("replay", () => {
       "done",
     ]);
     expect(stateAt(sequencer([cut]), 50).size).toBe(0);
+  });
+
+  it("has nobody at work while the daemon was down", () => {
+    const down = { ...data, down: [{ from: 16, to: 18, stopped: false }] };
+    expect([...stateAt(down, 15.9).keys()]).toEqual(["a", "b"]);
+    expect(stateAt(down, 17).size).toBe(0);
+    expect(downAt(down, 17)?.to).toBe(18);
+    expect([downAt(down, 18), downAt(data, 17)]).toEqual([null, null]);
+    expect(stateAt(down, 18).size).toBe(2);
   });
 
   it("tells no progress that nobody knows", () => {
