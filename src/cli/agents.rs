@@ -9,7 +9,7 @@ use super::CommandContext;
 use super::args::{AgentArgs, InvokeArgs};
 use super::client::{AGENT_ROUTER, reason};
 use super::exit::{CommandExit, CommandResult};
-use super::render::{cards, one_line, units};
+use super::render::{cards, one_line, units, wrap_lines};
 use super::wire;
 use crate::domain::trace::TraceId;
 
@@ -59,16 +59,19 @@ pub(super) async fn invoke(context: &CommandContext, args: &InvokeArgs) -> Comma
     let within = Duration::from_secs(args.timeout.into()) + ROUTING;
     let answer = context.client.post_to(AGENT_ROUTER, &["invoke"], &body, within).await?;
     let is_success = answer["status"] == "success";
+    let width = context.screen.width();
     context.screen.show(&answer, |answer| {
         let took = answer["latency_ms"].as_f64().unwrap_or(0.0).max(0.0) / 1e3;
         let took = units::duration(Duration::try_from_secs_f64(took).unwrap_or_default());
         let status = answer["status"].as_str().unwrap_or("error");
         Ok(if is_success {
             let result = serde_json::to_string_pretty(&answer["result"]).unwrap_or_default();
+            let result = wrap_lines(&result, width);
             format!("{result}\n{}", style(format!("{} answered in {took}", args.agent)).dim())
         } else {
             let error = one_line(answer["error"].as_str().unwrap_or("no reason given"));
-            format!("{} {} after {took}: {error}", args.agent, style(status).red().bold())
+            let head = format!("{} {} after {took}:", args.agent, style(status).red().bold());
+            format!("{head}\n{}", wrap_lines(&error, width))
         })
     })?;
     Ok(if is_success { CommandExit::Done } else { CommandExit::Failed })

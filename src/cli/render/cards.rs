@@ -172,6 +172,11 @@ fn pair(key: &str, value: &str, width: usize) -> Vec<String> {
 }
 
 fn pair_at(margin: usize, key: &str, value: &str, width: usize) -> Vec<String> {
+    // A key as wide as the margin would run into its value.
+    if console::measure_text_width(key) >= margin {
+        let own = fit(&style(key).dim().to_string(), width);
+        return std::iter::once(own).chain(pair_at(margin, "", value, width)).collect();
+    }
     let wrapped = wrap(value, width.saturating_sub(margin));
     let keys = std::iter::once(key).chain(std::iter::repeat(""));
     wrapped
@@ -343,6 +348,14 @@ mod tests {
 
     fn now() -> Timestamp {
         Timestamp::from_millis(1_795_363_260_000)
+    }
+
+    #[test]
+    fn a_key_as_wide_as_its_column_does_not_run_into_its_value() {
+        let lines = pair_at(10, "approvals_required[]", "read the folder", 40);
+        let lines: Vec<String> = lines.iter().map(|line| plain_text(line)).collect();
+        assert_eq!(lines, ["approvals_required[]", "          read the folder"]);
+        assert_eq!(plain_text(&pair_at(10, "goal", "x", 40)[0]), "goal      x");
     }
 
     fn plain_text(text: &str) -> String {

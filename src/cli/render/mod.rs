@@ -86,9 +86,26 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Text of several lines, each wrapped with its indentation.
+#[must_use]
+pub fn wrap_lines(text: &str, width: usize) -> String {
+    let wrapped = text.lines().flat_map(|line| {
+        let bare = line.trim_start();
+        let indent = line.len() - bare.len();
+        let parts = wrap(bare, width.saturating_sub(indent).max(1));
+        parts.into_iter().map(move |part| format!("{:indent$}{part}", ""))
+    });
+    wrapped.collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_wrapped_with_their_indentation() {
+        assert_eq!(wrap_lines("{\n  \"a\": \"one two three\"\n}", 12), "{\n  \"a\": \"one\n  two three\"\n}");
+    }
 
     #[test]
     fn text_of_others_cannot_steer_the_terminal() {
