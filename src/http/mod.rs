@@ -14,6 +14,7 @@ pub mod agent_router;
 pub mod audit;
 mod body;
 pub mod check;
+mod compression;
 mod connection;
 pub mod contract;
 pub mod edge_info;

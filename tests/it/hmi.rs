@@ -394,6 +394,21 @@ async fn files_are_kept(api: &Api) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_is_packed_for_those_who_ask() {
+    let place = Place::with_documents(2);
+    let swarm = place.start().await;
+    let packed = [(ACCEPT_ENCODING, "gzip")];
+    let (plain, small) =
+        (fetch(&swarm.api, "/api/live", &[]).await, fetch(&swarm.api, "/api/live", &packed).await);
+    assert_eq!((header(&plain, "content-encoding"), header(&small, "content-encoding")), ("", "gzip"));
+    let (plain, small) = (plain.bytes().await.unwrap(), small.bytes().await.unwrap());
+    assert!(small.len() * 4 < plain.len(), "{} of {} bytes", small.len(), plain.len());
+    let tiny = fetch(&swarm.api, "/api/costs/budget/none", &packed).await;
+    assert_eq!(header(&tiny, "content-encoding"), "", "too small to be worth it");
+    swarm.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beyond_loopback_pages_load_without_the_token_and_what_they_draw_does_not() {
     let place =
         Place::with_documents(2).setting("PAS_HTTP__BIND", "0.0.0.0").setting("PAS_HTTP__TOKEN", TOKEN);

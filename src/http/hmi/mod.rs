@@ -24,6 +24,7 @@ use axum::Router;
 use axum::routing::get;
 use serde_json::json;
 
+use super::compression;
 use super::page::HealthReporter;
 use crate::actors::event_stream::EventStreamHandle;
 use crate::actors::gateway::GatewayHandle;
@@ -104,6 +105,7 @@ pub fn routes(hmi: &HmiApi) -> Router {
         .route("/api/tasks", get(work::tasks))
         .route("/api/tree", get(services::tree))
         .with_state(hmi.clone())
+        .layer(compression::of_json())
         .merge(pages::routes(&hmi.ports))
 }
 

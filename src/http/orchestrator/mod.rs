@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::page::HealthReporter;
-use super::{ApiError, audit};
+use super::{ApiError, audit, compression};
 use crate::actors::directory::AgentDirectory;
 use crate::actors::event_stream::EventStreamHandle;
 use crate::actors::jobs::{JobError, JobsShared};
@@ -92,6 +92,7 @@ pub fn routes(state: OrchestratorApi) -> Router {
         .route("/shutdown", post(agents::shutdown))
         .route("/metrics", get(metrics::metrics))
         .with_state(state)
+        .layer(compression::of_json())
 }
 
 /// `Retry-After` when too many runs are open: about the time to ingest a small folder.
