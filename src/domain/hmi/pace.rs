@@ -81,8 +81,8 @@ impl RunPace {
             let Some(root) = run.first().filter(|root| root.state == JobState::Done) else { continue };
             let size = size_told(run);
             let took = |job: &Job| Some(worked(job, idle, job.ended_at?)?.as_secs_f64());
-            // A step that was tried again tells of its faults, not of its work.
-            let is_plain = |job: &&Job| job.state == JobState::Done && job.attempt <= 1;
+            // A step that was begun again, after a fault or with another daemon, does not tell of its work.
+            let is_plain = |job: &&Job| job.state == JobState::Done && job.attempt <= 1 && job.fence <= 1;
             for step in run.iter().filter(|job| plan::find(&job.card.task).is_none()).filter(is_plain) {
                 let sample = took(step).map(|seconds| PaceSample { seconds, size });
                 pace.steps.entry(step.card.task.clone()).or_default().extend(sample);
@@ -360,6 +360,14 @@ mod tests {
         let idle = run.iter().filter(|job| own.id.is_within(&job.id));
         let spans = idle.map(|job| (job.id.clone(), vec![IdleSpan { from, to: Some(to), activity }]));
         IdleTimes { spans: spans.collect(), cut_at: None }
+    }
+
+    #[test]
+    fn a_step_that_another_daemon_began_again_is_not_learned_from() {
+        let mut run = done(10, 1.0);
+        run[ABOVE.len()].fence = 2;
+        let pace = learned([run.as_slice()]);
+        assert_eq!((pace.weight("ingest.audit"), pace.weight("ingest.clean")), (None, Some(1.0)));
     }
 
     #[test]
