@@ -49,3 +49,14 @@ test("an address that names no page says so", async ({ page }) => {
   await page.evaluate(() => dispatchEvent(new PopStateEvent("popstate")));
   await expect(page.getByText("There is no such page")).toBeVisible();
 });
+
+test("a page keeps its filters while one looks at another", async ({ page }) => {
+  await open(page, "/jobs?state=failed");
+  const pages = page.getByRole("navigation", { name: "Pages" });
+  await pages.getByRole("link", { name: "Costs" }).click();
+  await expect(page).toHaveURL(/\/costs$/);
+  await pages.getByRole("link", { name: "Jobs" }).click();
+  await expect(page).toHaveURL(/\/jobs\?state=failed$/);
+  await pages.getByRole("link", { name: "Dashboard" }).click();
+  await expect(page.locator("time").first()).toHaveAttribute("datetime", /^\d{4}-\d\d-\d\dT.*Z$/);
+});

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::Path;
@@ -17,10 +17,12 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rust_embed::EmbeddedFile;
 use tower_http::compression::CompressionLayer;
 
 use crate::http::{ApiError, ApiResult};
+use crate::skills::ingest::report;
 
 /// The output of `npm run build`; empty when that was not run.
 #[derive(rust_embed::RustEmbed)]
@@ -112,15 +114,22 @@ fn host_of(headers: &HeaderMap) -> &str {
     host.rsplit_once(':').map_or(host, |(host, _)| host)
 }
 
-/// Own files only, no inline code, no framing; calls go to this daemon's ports.
+/// The style sheet of reports, which are shown within the page under its policy, as the policy names it.
+static REPORT_STYLE: LazyLock<String> = LazyLock::new(|| {
+    let digest = ring::digest::digest(&ring::digest::SHA256, report::STYLE.as_bytes());
+    format!("'sha256-{}'", BASE64_STANDARD.encode(digest))
+});
+
+/// Own files only, no inline code but the style of reports, no framing; calls go to this daemon's ports.
 ///
 /// A policy cannot name an IPv6 address (CSP 3, "host-part"), so there it lists the ports alone.
 fn policy(host: &str, ports: &[u16]) -> String {
     let host = if host.is_empty() || host.starts_with('[') { "*" } else { host };
-    let mut policy =
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'; connect-src 'self'"
-            .to_owned();
+    let mut policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self' {}; img-src 'self'; font-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'; connect-src 'self'",
+        *REPORT_STYLE
+    );
     for port in ports {
         // Writing to a string cannot fail.
         let _ = write!(policy, " http://{host}:{port} ws://{host}:{port}");
@@ -184,6 +193,7 @@ mod tests {
              ws://192.168.1.5:6102"
         ));
         assert!(!said.contains("unsafe") && !said.contains('*'), "{said}");
+        assert!(said.contains("script-src 'self';") && said.contains("style-src 'self' 'sha256-"), "{said}");
         assert!(policy("[::1]", &[6100]).ends_with("connect-src 'self' http://*:6100 ws://*:6100"));
     }
 

@@ -1,6 +1,7 @@
 //! Jobs, approvals and events on the wire.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use crate::actors::jobs::continuation::LaterRuns;
 use crate::actors::jobs::{JobError, JobsShared};
 use crate::domain::artifact::Artifact;
+use crate::domain::hmi::past::IdleTimes;
 use crate::domain::hmi::progress::RunProgress;
 use crate::domain::ids::JobId;
 use crate::domain::job::approval::Approval;
@@ -51,8 +53,19 @@ pub(super) struct JobView {
     trace_id: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     continued_by: Vec<String>,
+    /// In a tree: when the job had begun and did not work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waited: Option<Vec<WaitedSpan>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     children: Option<Vec<JobView>>,
+}
+
+#[derive(Debug, Serialize)]
+struct WaitedSpan {
+    from: Timestamp,
+    /// `None`: still.
+    to: Option<Timestamp>,
+    activity: JobState,
 }
 
 /// What is read once for all jobs of a tree.
@@ -62,6 +75,7 @@ struct ViewedTree<'t> {
     waits: Vec<JobWait>,
     activities: HashMap<JobId, JobState>,
     progress: HashMap<JobId, RunProgress>,
+    idle: Option<Arc<IdleTimes>>,
 }
 
 impl JobView {
@@ -76,6 +90,7 @@ impl JobView {
             waits: jobs.waits(tree)?,
             activities: jobs.activities(tree),
             progress: jobs.progress(tree),
+            idle: if nested { Some(jobs.idle_times(tree)?) } else { None },
         };
         Ok(Self::with_facts(&facts, job, nested))
     }
@@ -131,9 +146,15 @@ impl JobView {
             waits: facts.waits.iter().filter(|wait| wait.job_id.is_within(&job.id)).cloned().collect(),
             trace_id: job.trace.0.to_string(),
             continued_by: Vec::new(),
+            waited: facts.idle.as_ref().map(|idle| waited(idle, &job.id)),
             children: nested.then(|| own.iter().map(|child| Self::with_facts(facts, child, true)).collect()),
         }
     }
+}
+
+fn waited(idle: &IdleTimes, job: &JobId) -> Vec<WaitedSpan> {
+    let spans = idle.spans.get(job).into_iter().flatten();
+    spans.map(|span| WaitedSpan { from: span.from, to: span.to, activity: span.activity }).collect()
 }
 
 /// An approval in the contract's form.

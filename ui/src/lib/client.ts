@@ -22,6 +22,8 @@ const ACTION_DEADLINE_MS = 40_000;
 export const PREVIEW_BYTES = 200_000;
 /** Rows of a step's log in one answer: each may bear a result of 24 KiB. */
 export const LOG_ROWS = 100;
+/** For a file that is saved: up to what the daemon serves in one answer. */
+const SAVE_DEADLINE_MS = 120_000;
 const TOKEN_KEY = "pas.token";
 
 /** What went wrong, in words that say what to do. `status` 0: nobody answered. */
@@ -203,6 +205,8 @@ export const jobs = {
     orchestrator(
       `${address("/jobs/{job_id}/artifacts/", { path: { job_id } })}${path.split("/").map(encodeURIComponent).join("/")}`,
     ),
+  artifactBlob: async (id: string, path: string) =>
+    (await answer(jobs.artifactUrl(id, path), {}, SAVE_DEADLINE_MS)).blob(),
   artifactText: async (id: string, path: string) =>
     (await answer(jobs.artifactUrl(id, path), {}, DEADLINE_MS)).text(),
 };

@@ -11,7 +11,8 @@ use super::page::{
 };
 use super::svg;
 
-const STYLE: &str = include_str!("style.css");
+/// The style sheet of every report.
+pub const STYLE: &str = include_str!("style.css");
 /// Nothing may be loaded and no script may run, whatever a path contains.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 

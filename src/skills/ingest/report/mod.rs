@@ -21,6 +21,7 @@ mod written;
 
 use serde_json::json;
 
+pub use self::html::STYLE;
 pub use self::written::{ModelText, WritingOutcome};
 
 use self::page::{ReportPage, RichText};

@@ -1008,6 +1008,18 @@ export interface components {
             continued_by?: string[];
             /** @description Children that are not done. */
             waiting_for: string[];
+            /** @description With `tree=true`: when the job had begun and did not work, oldest first. */
+            waited?: {
+                /** Format: date-time */
+                from: string;
+                /**
+                 * Format: date-time
+                 * @description Null while it lasts.
+                 */
+                to: string | null;
+                /** @description What it was at instead. */
+                activity: string;
+            }[];
             /** @description Only in an answer with tree=true. */
             children?: components["schemas"]["job_card"][];
             /** @description For whom or what this job and those below it wait. Empty while all go on by themselves. */
