@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::nesting;
 use crate::ingest::blocks::{self, BlockKind};
 
 /// Columns at which the HTML renderer wraps; wide enough for a line of prose, narrow enough for rules.
@@ -26,8 +27,11 @@ static BADGES: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 static COMMENT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?s)<!--.*?-->").ok());
 
-/// HTML as Markdown-like text; `None` when the renderer refuses.
+/// HTML as Markdown-like text; `None` when the renderer refuses, and for elements nested too deep to be rendered in time.
 pub(in crate::ingest) fn html_to_text(html: &str) -> Option<String> {
+    if nesting::is_too_deep(html) {
+        return None;
+    }
     html2text::config::plain()
         .no_table_borders()
         .no_link_wrapping()

@@ -21,6 +21,7 @@ use crate::{SkillError, StepContext, StepOutcome};
 mod boilerplate;
 mod duplicates;
 pub(super) mod markup;
+mod nesting;
 mod text;
 mod title;
 
