@@ -19,8 +19,8 @@ const NEAR_DUPLICATE_PERCENT: u8 = 80;
 const BOILERPLATE_PERCENT: u8 = 20;
 /// These licences bind even services that only use the text or code.
 const DENY_LICENCES: [&str; 3] = ["AGPL-3.0-only", "AGPL-3.0-or-later", "SSPL-1.0"];
-/// Of SSH, GnuPG, clouds, clusters, registries, databases, Git hosts, password managers, browsers and systems.
-const KEY_STORES: [&str; 36] = [
+/// Of SSH, GnuPG, clouds, clusters, registries, Git hosts, password managers, browsers and systems.
+const KEY_STORES: [&str; 30] = [
     ".ssh",
     ".gnupg",
     ".aws",
@@ -29,14 +29,8 @@ const KEY_STORES: [&str; 36] = [
     ".oci",
     ".kube",
     ".docker/config.json",
-    ".netrc",
-    "_netrc",
-    ".pgpass",
-    ".my.cnf",
-    ".git-credentials",
     ".config/gh",
     ".config/hub",
-    ".pypirc",
     ".cargo/credentials.toml",
     ".terraform.d/credentials.tfrc.json",
     ".vault-token",

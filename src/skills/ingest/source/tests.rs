@@ -15,7 +15,8 @@ fn step_on(source: &Path) -> StepContext {
 /// A folder as a home folder is.
 fn home() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
-    for name in [".ssh/id_ed25519", ".docker/config.json", ".docker/notes.txt", "notes/.netrc", "notes/a.txt"]
+    for name in
+        [".ssh/id_ed25519", ".docker/config.json", ".docker/notes.txt", "notes/.vault-token", "notes/a.txt"]
     {
         let path = home.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -49,7 +50,7 @@ fn stores_of_keys_are_rows_that_name_the_setting_and_are_never_read() {
             (".docker/config.json", false),
             (".docker/notes.txt", true),
             (".ssh", false),
-            ("notes/.netrc", false),
+            ("notes/.vault-token", false),
             ("notes/a.txt", true),
             ("notes/link.txt", false),
         ]
@@ -58,7 +59,7 @@ fn stores_of_keys_are_rows_that_name_the_setting_and_are_never_read() {
         let (status, reason) = file.state.clone().unwrap_err();
         assert!(status == AuditStatus::Withheld && reason.contains("`key_stores` in [ingest]"), "{reason}");
     }
-    for path in [".ssh/id_ed25519", "notes/link.txt", "notes/.netrc"] {
+    for path in [".ssh/id_ed25519", "notes/link.txt", "notes/.vault-token"] {
         assert_eq!(source.read(Path::new(path)).unwrap_err().0, AuditStatus::Withheld, "{path}");
     }
 }
@@ -73,7 +74,7 @@ fn a_source_that_is_a_store_of_keys_is_refused_until_the_setting_allows_it() {
             matches!(&error, SkillError::Permanent(text) if text.contains("`key_stores` in [ingest]"));
         assert!(is_said, "{path}: {error}");
     }
-    let allowed = json!({ "key_stores": [".netrc"] });
+    let allowed = json!({ "key_stores": [".vault-token"] });
     let step = step_on(&home.path().join(".ssh")).with_defaults(Arc::new(allowed));
     let source = IngestSource::open(&step).unwrap();
     assert_eq!(source.read(Path::new("id_ed25519")).unwrap(), b"some words");
