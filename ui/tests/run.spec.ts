@@ -35,3 +35,24 @@ for (const theme of ["dark", "light"] as Theme[]) {
     );
   });
 }
+
+test("a run stands beside an earlier one of its kind, step by step", async ({ page, daemon }) => {
+  test.setTimeout(120_000);
+  const before = await daemon.ingest();
+  await daemon.until(before, "done");
+  const after = await daemon.ingest();
+  await daemon.until(after, "done");
+  await open(page, `/jobs/${after}?wide=true`);
+  const choice = page.getByLabel("Beside an earlier run");
+  await choice.focus();
+  await expect(choice.locator(`option[value="${before}"]`)).toBeAttached();
+  await choice.selectOption(before);
+  const steps = page.getByRole("region", { name: "Differences by step" });
+  await expect(steps.getByRole("row", { name: /whole run/ })).toContainText(/\d/);
+  expect(await steps.getByRole("row").count(), "every step of both").toBeGreaterThan(10);
+  await expect(page.getByText(/artifacts are equal to the byte/)).toBeVisible();
+  await page.screenshot({ path: `${SHOTS}/run-diff.png`, fullPage: true });
+  // The choice is in the address, so it can be shared.
+  await page.reload();
+  await expect(steps).toBeVisible();
+});
