@@ -18,8 +18,8 @@ use crate::ingest::formats::AuditStatus;
 use crate::ingest::source::FileTrouble;
 
 const VERB: &str = "read-pdf";
-/// Address space of a reader; a document of the default limit's 64 MiB takes a few times its size.
-const MAX_MEMORY: u64 = 2 << 30;
+/// Address space of a reader. Each thread of a step may have one; the largest file by default is 16 MiB.
+const MAX_MEMORY: u64 = 1 << 30;
 /// Time of a reader on a core. A thousand pages take less than a second.
 const MAX_CPU_SECONDS: u64 = 20;
 /// Longest line that is taken for a title or a reason.
