@@ -9,7 +9,11 @@ const MAX_DEPTH: usize = 512;
 
 /// Text that has no elements, and the start of a tag.
 static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?is)<!--.*?-->|<script\b.*?</script|<style\b.*?</style|<(/?)([a-z][a-z0-9]*)").ok()
+    // What is never closed goes to the end, as in browsers: to look for its end again at every tag takes the square.
+    Regex::new(
+        r"(?is)<!--(?:-?>|.*?(?:--!?>|\z))|<script\b.*?(?:</script|\z)|<style\b.*?(?:</style|\z)|<(/?)([a-z][a-z0-9]*)(?:[^<>]*(/)>)?",
+    )
+    .ok()
 });
 
 /// Elements without content.
@@ -23,6 +27,21 @@ const ENDS_BY_ITSELF: &[&str] = &[
     "body", "colgroup", "dd", "dt", "head", "html", "li", "optgroup", "option", "p", "tbody", "td", "tfoot",
     "th", "thead", "tr",
 ];
+/// Drawings and formulas, and what holds others in them.
+const FOREIGN: &[&str] = &[
+    "clippath",
+    "defs",
+    "g",
+    "lineargradient",
+    "marker",
+    "mask",
+    "math",
+    "mrow",
+    "pattern",
+    "radialgradient",
+    "svg",
+    "symbol",
+];
 /// Elements of a line, which end with the paragraph or cell that they are in.
 const OF_A_LINE: &[&str] =
     &["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strong", "tt", "u"];
@@ -35,6 +54,10 @@ pub(super) fn is_too_deep(html: &str) -> bool {
         let (Some(slash), Some(name)) = (tag.get(1), tag.get(2)) else { continue };
         let name = name.as_str().to_ascii_lowercase();
         if VOID.contains(&name.as_str()) {
+            continue;
+        }
+        // In drawings and formulas, and only there, a slash ends an element.
+        if tag.get(3).is_some() && open.last().is_some_and(|last| FOREIGN.contains(&last.as_str())) {
             continue;
         }
         if ENDS_BY_ITSELF.contains(&name.as_str()) {
@@ -76,6 +99,18 @@ mod tests {
         ] {
             assert!(!is_too_deep(&row.repeat(10 * MAX_DEPTH)), "{row}");
         }
+        let drawing = "<path d='M0 0'/>".repeat(10 * MAX_DEPTH);
+        assert!(!is_too_deep(&format!("<svg><g>{drawing}</g></svg>")));
+        assert!(is_too_deep(&"<span/>".repeat(MAX_DEPTH + 1)), "outside of drawings a slash ends nothing");
         assert!(is_too_deep(&"<div></b>".repeat(MAX_DEPTH + 1)), "an end of what never began ends nothing");
+    }
+
+    #[test]
+    fn what_is_never_closed_is_read_once() {
+        // Read again at each, a million of them would take hours.
+        for start in ["<!--<p>", "<script><p>", "<style><p>"] {
+            assert!(!is_too_deep(&start.repeat(1_000_000)), "{start}");
+        }
+        assert!(is_too_deep(&"<!--><div>".repeat(MAX_DEPTH + 1)), "an empty comment hides nothing");
     }
 }

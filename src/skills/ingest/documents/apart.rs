@@ -80,8 +80,7 @@ fn answer(stdout: impl io::Read, limit: u64) -> io::Result<(AnswerHead, String)>
 }
 
 fn failure_of(ended: ExitStatus) -> FileTrouble {
-    let out_of_time = [rustix::process::Signal::XCPU, rustix::process::Signal::KILL];
-    if ended.signal().is_some_and(|signal| out_of_time.iter().any(|known| known.as_raw() == signal)) {
+    if ended.signal() == Some(rustix::process::Signal::XCPU.as_raw()) {
         return broken(&format!("it takes more than {MAX_CPU_SECONDS} s to read"));
     }
     broken(READER_FAILED)
@@ -99,7 +98,9 @@ pub fn run_hidden(mut arguments: impl Iterator<Item = String>) -> Option<ExitCod
 fn confine_self() -> io::Result<()> {
     let most = |most| Rlimit { current: Some(most), maximum: Some(most) };
     setrlimit(Resource::As, most(MAX_MEMORY))?;
-    setrlimit(Resource::Cpu, most(MAX_CPU_SECONDS))?;
+    // At the soft limit comes XCPU, which says why; at the hard one KILL, which may have come of anything.
+    let seconds = Rlimit { current: Some(MAX_CPU_SECONDS), maximum: Some(MAX_CPU_SECONDS + 1) };
+    setrlimit(Resource::Cpu, seconds)?;
     setrlimit(Resource::Core, most(0))?;
     setrlimit(Resource::Fsize, most(0))?;
     Ok(())
@@ -148,6 +149,7 @@ mod tests {
     fn whatever_a_reader_does_is_a_reason_of_the_file() {
         for (script, limit, reason) in [
             ("kill -SEGV $$", 10, READER_FAILED),
+            ("kill -KILL $$", 10, READER_FAILED),
             (r#"echo '{"Words":{"title":"Tides","left_out":""}}'; exit 1"#, 10, READER_FAILED),
             ("echo no head", 10, READER_FAILED),
             ("", 10, READER_FAILED),

@@ -10,6 +10,8 @@ use super::{DocumentWords, broken, too_large};
 use crate::ingest::source::FileTrouble;
 
 pub(super) const FORMAT: &str = "pdf";
+/// Characters of a title that are kept.
+const MAX_TITLE: usize = 1_000;
 
 pub(super) fn read(bytes: Vec<u8>, limit: u64) -> Result<DocumentWords, FileTrouble> {
     let document = Document::load(bytes).map_err(|error| reason(&error))?;
@@ -18,7 +20,8 @@ pub(super) fn read(bytes: Vec<u8>, limit: u64) -> Result<DocumentWords, FileTrou
     if text.len() as u64 > limit {
         return Err(too_large(limit));
     }
-    let title = document.metadata().title.unwrap_or_default();
+    // The title goes into the head of the answer, which has a limit.
+    let title = document.metadata().title.unwrap_or_default().chars().take(MAX_TITLE).collect();
     let left_out = match pages.iter().filter(|page| !page.is_complete()).count() {
         0 => String::new(),
         damaged => format!("read without parts of {damaged} of its {} pages, which are damaged", pages.len()),
@@ -45,6 +48,12 @@ mod tests {
         assert_eq!((words.format, words.title.as_str(), words.left_out.as_str()), (FORMAT, "Tides", ""));
         let lines: Vec<&str> = words.text.lines().filter(|line| !line.is_empty()).collect();
         assert_eq!(lines, ["The Elbe rises.", "It falls (again)."]);
+    }
+
+    #[test]
+    fn a_title_of_any_length_costs_no_document() {
+        let words = read(pdf(&"t".repeat(100_000), &["The Elbe rises."]), 1_000).unwrap();
+        assert_eq!((words.title.len(), words.text.trim()), (MAX_TITLE, "The Elbe rises."));
     }
 
     #[test]
