@@ -34,7 +34,7 @@ pub struct DownTime {
     /// When it was last seen.
     pub from: Timestamp,
     pub to: Timestamp,
-    /// Whether it was stopped in order; else it was killed, or the machine was.
+    /// Whether it was stopped in order; else it gave up or was killed, or the machine was.
     pub is_stopped: bool,
 }
 

@@ -4,7 +4,8 @@
 //! ([`crate::actors::jobs::pruning`]), but none that waits for a person, is used by an open job or a search, or still
 //! has a private tree; of files, those that nobody writes any more. Receipts and the audit log are never touched. Invariant: one pass at a
 //! time. Failure policy: a thing that cannot be deleted is logged, and tried again by the next pass. While the wall
-//! clock cannot be believed ([`ClockWatch`]) the daemon deletes nothing by itself.
+//! clock cannot be believed ([`ClockWatch`]) the daemon deletes nothing by itself; one that was
+//! wrong already at the start is believed.
 
 use std::collections::HashSet;
 use std::io;

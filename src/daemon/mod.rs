@@ -130,6 +130,7 @@ impl RunningDaemon {
         let (children, resources, gateway) = match tree::build(site, &ground.program) {
             Ok(built) => built,
             Err(error) => {
+                life.end().await;
                 // The failed build is the error to report.
                 let _ = store.close().await;
                 return Err(error);
@@ -140,6 +141,7 @@ impl RunningDaemon {
             Ok(root) => root,
             Err(failure) => {
                 let is_stores = store.metrics().failed_reads > 0;
+                life.end().await;
                 // The failed start of the tree is the error to report.
                 let _ = store.close().await;
                 let failure = failure.into();

@@ -1,6 +1,6 @@
-//! Lists the trees on the disk and compares them with rows. Failure policy: nothing is removed here; an
-//! unreadable tree is listed as unfinished; a folder of trees that cannot be read is an error, never empty, because
-//! who asks would remove what it does not see.
+//! Lists the trees on the disk and compares them with rows. Failure policy: nothing is removed here; a
+//! tree whose note cannot be read is listed as unfinished, and is an error for whoever compares or removes, as is a
+//! folder of trees that cannot be read: they would remove what they do not see.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;

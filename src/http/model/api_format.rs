@@ -44,7 +44,9 @@ pub(in crate::http) fn form_of(path: &str, headers: &HeaderMap) -> Option<ApiFor
 /// Whether the path ends in a method of Gemini's; other names have colons, too (`llama3.1:8b`).
 fn calls_gemini(path: &str) -> bool {
     let method = path.rsplit_once(':').map(|(_, method)| method);
-    method.is_some_and(|method| method.ends_with("Content") || method == "countTokens")
+    method.is_some_and(|method| {
+        method.ends_with("Content") || matches!(method, "batchEmbedContents" | "countTokens")
+    })
 }
 
 /// Rewrites a refusal in the contracts' form; any other answer stays.
@@ -95,7 +97,7 @@ mod tests {
         {
             assert_eq!(of(path, version), Some(ApiFormat::Anthropic), "{path}");
         }
-        for path in ["/v1beta/models/m:generateContent", "/models/m:generateContent", "/v1beta/models"] {
+        for path in ["/v1beta/models", "/models/m:generateContent", "/v1/models/m:batchEmbedContents"] {
             assert_eq!(of(path, false), Some(ApiFormat::Gemini), "{path}");
         }
         for path in ["/api/chat", "/api", "/generate"] {
