@@ -97,7 +97,7 @@ fn details(model: &str) -> Value {
 
 async fn tags(State(adapter): State<ModelAdapter>) -> Json<Value> {
     let model = |name: &String| json!({ "name": name, "model": name, "details": details(name) });
-    let models: Vec<Value> = adapter.models().iter().map(model).collect();
+    let models: Vec<Value> = adapter.models().await.iter().map(model).collect();
     Json(json!({ "models": models }))
 }
 
@@ -112,7 +112,7 @@ async fn show(State(adapter): State<ModelAdapter>, request: Request) -> Response
         Ok(show) => show.model,
         Err(wrong) => return problem(&wrong, ApiFormat::Ollama),
     };
-    if !adapter.models().contains(&model) {
+    if !adapter.models().await.contains(&model) {
         return problem(
             &ApiProblem::new(ProblemKind::NoModel, format!("model '{model}' not found")),
             ApiFormat::Ollama,

@@ -13,6 +13,7 @@ use crate::actors::provider_router::ProviderSnapshot;
 use crate::domain::provider_router::model_name::adapter_name;
 use crate::domain::time::Timestamp;
 use crate::http::page::HealthReporter;
+use crate::llm::model_caller::ModelCaller as _;
 use crate::llm::{Vendor, catalogue};
 
 /// The adapter's fields of `/health`.
@@ -66,7 +67,7 @@ impl ModelAdapter {
     }
 
     /// The models served here.
-    pub(super) fn models(&self) -> BTreeSet<String> {
+    pub(super) async fn models(&self) -> BTreeSet<String> {
         let (vendor, now) = (self.kind.vendor(), Timestamp::now());
         let is_served = |facts: &&catalogue::ModelFacts| {
             facts.vendor == vendor && facts.kind == catalogue::ModelKind::Chat && !facts.is_retired(now)
@@ -76,7 +77,11 @@ impl ModelAdapter {
                 let known = catalogue::MODELS.iter().filter(is_served);
                 known.map(|facts| facts.model.to_owned()).collect()
             }
-            AdapterKind::Local(_) => self.gateway.ready().ollama_models(),
+            AdapterKind::Local(_) => {
+                // Just after a start nobody has asked the local server yet.
+                self.gateway.settled().await;
+                self.gateway.ready().ollama_models()
+            }
         }
     }
 }
@@ -96,7 +101,7 @@ pub(super) async fn models(State(adapter): State<ModelAdapter>) -> Json<Value> {
     let created = Timestamp::now().as_millis() / 1_000;
     let owner = adapter.kind.vendor().as_str();
     let model = |id| json!({ "id": id, "object": "model", "created": created, "owned_by": owner });
-    let data: Vec<Value> = adapter.models().into_iter().map(model).collect();
+    let data: Vec<Value> = adapter.models().await.into_iter().map(model).collect();
     Json(json!({ "object": "list", "data": data }))
 }
 

@@ -22,11 +22,11 @@ use crate::llm::passage::{GenerateTarget, OriginalRequest};
 const FORM: ApiFormat = ApiFormat::Gemini;
 
 pub(super) async fn models(State(port): State<GatewayApi>) -> Json<Value> {
-    list_for_gemini(&port.gateway)
+    list_for_gemini(&port.gateway).await
 }
 
 pub(super) async fn model(State(port): State<GatewayApi>, Path(id): Path<String>) -> Response {
-    described(&port.gateway, &id, FORM)
+    described(&port.gateway, &id, FORM).await
 }
 
 /// Calls a model's method.

@@ -17,6 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::http::model::problem;
 use crate::llm::catalogue::{self, ModelKind};
 use crate::llm::inbound::{ApiFormat, ApiProblem, ProblemKind};
+use crate::llm::model_caller::ModelCaller as _;
 
 /// All models that are known, callable or not, with prices, sources and ends.
 pub(super) async fn catalogue(State(port): State<GatewayApi>) -> Json<ModelCatalogue> {
@@ -57,8 +58,10 @@ impl ListedModel {
     }
 }
 
-/// The models that can be called: those with a provider that their vendors still serve, and embedding models.
-fn models(gateway: &GatewayHandle) -> Vec<ListedModel> {
+/// The models that can be called: those with a provider that their vendors still serve, and embedding models. Just
+/// after a start it waits for the first look at them, as half a list is taken for the whole.
+async fn models(gateway: &GatewayHandle) -> Vec<ListedModel> {
+    gateway.settled().await;
     let seen = gateway.router().providers(&ProviderFilter::default());
     let is_served = |provider: &RegisteredProvider| provider.metadata.get(RETIRED).is_none();
     let chats = seen.iter().filter(|seen| is_served(&seen.provider));
@@ -80,7 +83,7 @@ fn form_of(headers: &HeaderMap) -> ApiFormat {
 }
 
 pub(super) async fn list(State(port): State<GatewayApi>, headers: HeaderMap) -> Json<Value> {
-    let (models, form) = (models(&port.gateway), form_of(&headers));
+    let (models, form) = (models(&port.gateway).await, form_of(&headers));
     let data: Vec<Value> = models.iter().map(|model| model.json(form)).collect();
     Json(match form {
         ApiFormat::Anthropic => json!({
@@ -96,18 +99,19 @@ pub(super) async fn one(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    described(&port.gateway, &id, form_of(&headers))
+    described(&port.gateway, &id, form_of(&headers)).await
 }
 
 /// The models that answer, in Gemini's form.
-pub(super) fn list_for_gemini(gateway: &GatewayHandle) -> Json<Value> {
-    let answers = models(gateway).into_iter().filter(|model| catalogue::embedder(&model.id).is_none());
+pub(super) async fn list_for_gemini(gateway: &GatewayHandle) -> Json<Value> {
+    let answers = models(gateway).await.into_iter().filter(|model| catalogue::embedder(&model.id).is_none());
     let models: Vec<Value> = answers.map(|model| model.json(ApiFormat::Gemini)).collect();
     Json(json!({ "models": models }))
 }
 
 /// One model by any of its names.
-pub(super) fn described(gateway: &GatewayHandle, id: &str, form: ApiFormat) -> Response {
+pub(super) async fn described(gateway: &GatewayHandle, id: &str, form: ApiFormat) -> Response {
+    let all = models(gateway).await;
     let seen = gateway.router().providers(&ProviderFilter::default());
     let named = |name: &str| {
         let name = ModelName::parse(name);
@@ -117,7 +121,7 @@ pub(super) fn described(gateway: &GatewayHandle, id: &str, form: ApiFormat) -> R
     let resolved = || {
         named(&catalogue::resolve(id).map(|found| format!("{}/{}", found.facts.vendor, found.facts.model))?)
     };
-    let listed = || models(gateway).into_iter().find(|model| model.id == id);
+    let listed = || all.into_iter().find(|model| model.id == id);
     match named(id).or_else(resolved) {
         Some(seen) => Json(ListedModel::of(&seen.provider).json(form)).into_response(),
         None => match listed() {

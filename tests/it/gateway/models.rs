@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Stage, chat, streamed};
 use crate::contracts::{assert_fits, assert_says_no_more};
-use crate::support::{Place, until};
-use crate::vendor::Vendor;
+use crate::support::{Place, http_client, until};
+use crate::vendor::{Vendor, Vendors};
 use pas::http::contract::bundled;
 
 /// The name of the user's file of prices, beside the daemon.
@@ -28,6 +28,25 @@ fn asked(stage: &Stage, vendor: Vendor) -> Value {
 
 fn ids(list: &Value) -> BTreeSet<String> {
     list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Clients ask for the list first, and half a one is taken for the whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_asked_for_as_the_ports_open_is_whole() {
+    let vendors = Vendors::start().await;
+    let place = super::place(&vendors);
+    let swarm = place.start().await;
+    let url = |port: u16, path: &str| format!("http://127.0.0.1:{}{path}", port + place.offset);
+    let read = async |port, path| {
+        let answer = http_client().get(url(port, path)).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()
+    };
+    let (local, all) = tokio::join!(read(8050, "/api/tags"), read(6120, "/v1/models"));
+    assert_eq!(local["models"][0]["name"], "llama3.1:8b", "{local}");
+    assert_eq!(ids(&all), ids(&read(6120, "/v1/models").await));
+    let of_each = ["gpt-5.4-mini", "claude-haiku-4-5", "gemini-3.5-flash", "grok-4.7", "llama3.1:8b"];
+    assert!(of_each.iter().all(|model| ids(&all).contains(*model)), "{all}");
+    swarm.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
